@@ -1,0 +1,13 @@
+/** One project a test level: `unit` needs neither root nor the addon, `root` needs both, `conformance` runs the built program as a black box. */
+const base = {
+  testEnvironment: "node",
+  transform: { "\\.ts$": "<rootDir>/scripts/jest-esbuild.cjs" },
+  moduleFileExtensions: ["ts", "js", "cjs", "json", "node"],
+};
+module.exports = {
+  projects: [
+    { ...base, displayName: "unit", testMatch: ["<rootDir>/{src,spec-schemas,scripts}/**/*.test.ts"], testPathIgnorePatterns: ["\\.root\\.test\\.ts$"] },
+    { ...base, displayName: "root", testMatch: ["<rootDir>/src/**/*.root.test.ts"] },
+    { ...base, displayName: "conformance", testMatch: ["<rootDir>/conformance-tests/**/*.test.ts"] },
+  ],
+};
