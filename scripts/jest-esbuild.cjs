@@ -5,7 +5,11 @@ const { createHash } = require("node:crypto");
 module.exports = {
   process(source, filename) {
     const { code, map } = transformSync(source, {
-      loader: "ts", format: "cjs", target: "node20", sourcefile: filename, sourcemap: "both",
+      loader: "ts",
+      format: "cjs",
+      target: "node20",
+      sourcefile: filename,
+      sourcemap: "both",
     });
     return { code, map };
   },

@@ -1,0 +1,1116 @@
+// Made by scripts/generate.mjs from src/plan/vocabulary.ts; do not edit.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "addon/abi/record.h"
+
+namespace tsrun::abi {
+
+inline constexpr uint32_t kVocabularyHash = 0xa2d13499u;
+inline constexpr uint32_t kMaxPlanBytes = 16777216;
+inline constexpr uint32_t kMaxSteps = 4096;
+inline constexpr uint32_t kMaxSlots = 64;
+inline constexpr uint32_t kMaxElements = 65536;
+inline constexpr uint16_t kMaxStepCode = 131;
+
+enum class StepKind : uint16_t {
+  kSyncSignal = 1,
+  kSyncWait = 2,
+  kProcessSpawn = 10,
+  kProcessFork = 11,
+  kProcessAdopt = 12,
+  kProcessSignal = 13,
+  kProcessWaitGone = 14,
+  kProcessOomScoreAdj = 15,
+  kProcessRlimit = 16,
+  kProcessWaitExec = 17,
+  kProcessSignals = 18,
+  kProcessSetsid = 19,
+  kProcessStdioOwner = 20,
+  kProcessNoNewPrivileges = 21,
+  kProcessCwd = 22,
+  kProcessLookup = 23,
+  kProcessExec = 24,
+  kFdsCloseOnExec = 25,
+  kKeyringJoin = 26,
+  kGateListen = 30,
+  kGateWait = 31,
+  kGateOpen = 32,
+  kNsOpen = 40,
+  kNsOpenProcess = 41,
+  kNsJoin = 42,
+  kNsUnshare = 43,
+  kNsTimeOffsets = 44,
+  kUsernsMap = 45,
+  kIdentityBecomeRoot = 46,
+  kIdentitySet = 47,
+  kCapsBounding = 48,
+  kCapsApply = 49,
+  kMountPropagation = 60,
+  kRootBind = 61,
+  kMountFilesystem = 62,
+  kMountBind = 63,
+  kMountAttributes = 64,
+  kMountOpenTree = 65,
+  kRootPivot = 66,
+  kRootPropagation = 67,
+  kRootReadonly = 68,
+  kDeviceCreate = 69,
+  kDeviceBind = 70,
+  kFsSymlink = 71,
+  kFsMkdir = 72,
+  kPathMask = 73,
+  kPathReadonly = 74,
+  kConsoleConnect = 75,
+  kConsolePair = 76,
+  kConsoleOpen = 77,
+  kSysctlWrite = 78,
+  kUtsHostname = 79,
+  kUtsDomainname = 80,
+  kNetLoopback = 81,
+  kCgroupCreate = 100,
+  kCgroupWrite = 101,
+  kCgroupOpen = 102,
+  kCgroupJoin = 103,
+  kCgroupDevices = 104,
+  kCgroupFreeze = 105,
+  kCgroupSignal = 106,
+  kCgroupRemove = 107,
+  kSeccompCompile = 120,
+  kSeccompLoad = 121,
+  kHookRun = 130,
+  kPidfdSend = 131,
+};
+
+/// What failed: a system call, or a check of ours.
+enum class Op : uint16_t {
+  kNone = 0,
+  kOpen = 1,
+  kOpenat2 = 2,
+  kOpenTree = 3,
+  kMoveMount = 4,
+  kFsopen = 5,
+  kFsconfig = 6,
+  kFsmount = 7,
+  kMountSetattr = 8,
+  kMount = 9,
+  kUmount2 = 10,
+  kPivotRoot = 11,
+  kChroot = 12,
+  kChdir = 13,
+  kFchdir = 14,
+  kMkdirat = 15,
+  kMknodat = 16,
+  kSymlinkat = 17,
+  kUnlinkat = 18,
+  kFchown = 19,
+  kFchmod = 20,
+  kFstat = 21,
+  kFstatfs = 22,
+  kRead = 23,
+  kWrite = 24,
+  kSetns = 25,
+  kUnshare = 26,
+  kClone3 = 27,
+  kExecve = 28,
+  kSocket = 29,
+  kBind = 30,
+  kListen = 31,
+  kAccept4 = 32,
+  kConnect = 33,
+  kSendmsg = 34,
+  kRecvmsg = 35,
+  kIoctl = 36,
+  kPrctl = 37,
+  kCapset = 38,
+  kSetresuid = 39,
+  kSetresgid = 40,
+  kSetgroups = 41,
+  kSethostname = 42,
+  kSetdomainname = 43,
+  kKeyctl = 44,
+  kSeccomp = 45,
+  kPrlimit64 = 46,
+  kPidfdOpen = 47,
+  kPidfdSendSignal = 48,
+  kBpf = 49,
+  kRmdir = 50,
+  kMemfdCreate = 51,
+  kFcntl = 52,
+  kMmap = 53,
+  kWaitid = 54,
+  kCloseRange = 55,
+  kSetsid = 56,
+  kPoll = 57,
+  kRenameat = 58,
+  kReadlinkat = 59,
+  kLookup = 60,
+  kVerify = 61,
+  kTimeout = 62,
+  kExited = 63,
+  kKilled = 64,
+  kPeer = 65,
+  kLimit = 66,
+  kLibseccomp = 67,
+  kInjected = 68,
+};
+
+enum class SyncPoint : uint64_t {
+  kUsernsMade = 1,
+  kUsernsMapped = 2,
+  kHostReady = 3,
+  kMountsDone = 4,
+  kHooksDone = 5,
+  kReady = 6,
+};
+
+enum class PivotMethod : uint64_t {
+  kPivot = 0,
+  kMove = 1,
+  kChroot = 2,
+};
+
+/// How the verifier checks a record of this code; `name` is null for a code that is not in use.
+struct StepInfo {
+  const char* name;
+  uint8_t sides; // 1 = host list, 2 = container list
+  uint8_t field_count;
+  FieldType fields[10];
+};
+
+inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
+    {nullptr, 0, 0, {}},
+    {"sync.signal", 3, 1, {FieldType::kU64}},
+    {"sync.wait", 3, 1, {FieldType::kU64}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {"process.spawn", 1, 2, {FieldType::kU64, FieldType::kSlot}},
+    {"process.fork", 2, 0, {}},
+    {"process.adopt", 1, 0, {}},
+    {"process.signal", 1, 4, {FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kBool}},
+    {"process.waitGone", 1, 3, {FieldType::kU64, FieldType::kU64, FieldType::kU64}},
+    {"process.oomScoreAdj", 1, 1, {FieldType::kU64}},
+    {"process.rlimit", 1, 3, {FieldType::kU64, FieldType::kU64, FieldType::kU64}},
+    {"process.waitExec", 1, 0, {}},
+    {"process.signals", 2, 1, {FieldType::kU64}},
+    {"process.setsid", 2, 0, {}},
+    {"process.stdioOwner", 2, 1, {FieldType::kU64}},
+    {"process.noNewPrivileges", 2, 0, {}},
+    {"process.cwd", 2, 2, {FieldType::kStr, FieldType::kBool}},
+    {"process.lookup", 2, 2, {FieldType::kStr, FieldType::kStr}},
+    {"process.exec", 2, 4, {FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kStrs}},
+    {"fds.closeOnExec", 2, 1, {FieldType::kU64}},
+    {"keyring.join", 2, 1, {FieldType::kStr}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {"gate.listen", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kSlot}},
+    {"gate.wait", 2, 1, {FieldType::kSlot}},
+    {"gate.open", 1, 2, {FieldType::kStr, FieldType::kStr}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {"ns.open", 1, 3, {FieldType::kStr, FieldType::kU64, FieldType::kSlot}},
+    {"ns.openProcess", 1, 3, {FieldType::kU64, FieldType::kU64, FieldType::kSlot}},
+    {"ns.join", 2, 2, {FieldType::kSlot, FieldType::kU64}},
+    {"ns.unshare", 2, 1, {FieldType::kU64}},
+    {"ns.timeOffsets", 2, 1, {FieldType::kStr}},
+    {"userns.map", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kBool}},
+    {"identity.becomeRoot", 2, 0, {}},
+    {"identity.set", 2, 5, {FieldType::kU64, FieldType::kU64, FieldType::kU64s, FieldType::kBool, FieldType::kU64}},
+    {"caps.bounding", 2, 1, {FieldType::kU64}},
+    {"caps.apply", 2, 4, {FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {"mount.propagation", 2, 1, {FieldType::kU64}},
+    {"root.bind", 2, 1, {FieldType::kStr}},
+    {"mount.filesystem", 2, 9, {FieldType::kStr, FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kU64, FieldType::kU64, FieldType::kBool, FieldType::kU64, FieldType::kBool}},
+    {"mount.bind", 2, 9, {FieldType::kStr, FieldType::kSlot, FieldType::kStr, FieldType::kBool, FieldType::kU64, FieldType::kU64, FieldType::kBool, FieldType::kU64, FieldType::kBool}},
+    {"mount.attributes", 2, 4, {FieldType::kStr, FieldType::kU64, FieldType::kU64, FieldType::kBool}},
+    {"mount.openTree", 1, 3, {FieldType::kStr, FieldType::kBool, FieldType::kSlot}},
+    {"root.pivot", 2, 1, {FieldType::kU64}},
+    {"root.propagation", 2, 1, {FieldType::kU64}},
+    {"root.readonly", 2, 0, {}},
+    {"device.create", 2, 7, {FieldType::kStr, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64}},
+    {"device.bind", 2, 5, {FieldType::kStr, FieldType::kStr, FieldType::kU64, FieldType::kU64, FieldType::kU64}},
+    {"fs.symlink", 2, 3, {FieldType::kStr, FieldType::kStr, FieldType::kBool}},
+    {"fs.mkdir", 2, 2, {FieldType::kStr, FieldType::kU64}},
+    {"path.mask", 2, 1, {FieldType::kStr}},
+    {"path.readonly", 2, 1, {FieldType::kStr}},
+    {"console.connect", 1, 2, {FieldType::kStr, FieldType::kSlot}},
+    {"console.pair", 1, 1, {FieldType::kSlot}},
+    {"console.open", 2, 5, {FieldType::kSlot, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kBool}},
+    {"sysctl.write", 2, 2, {FieldType::kStr, FieldType::kStr}},
+    {"uts.hostname", 2, 1, {FieldType::kStr}},
+    {"uts.domainname", 2, 1, {FieldType::kStr}},
+    {"net.loopback", 2, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {"cgroup.create", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kBool}},
+    {"cgroup.write", 1, 4, {FieldType::kStr, FieldType::kStr, FieldType::kStr, FieldType::kStr}},
+    {"cgroup.open", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kSlot}},
+    {"cgroup.join", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kStr}},
+    {"cgroup.devices", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kBytes}},
+    {"cgroup.freeze", 1, 4, {FieldType::kStr, FieldType::kStr, FieldType::kBool, FieldType::kU64}},
+    {"cgroup.signal", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kU64}},
+    {"cgroup.remove", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kU64}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {"seccomp.compile", 1, 8, {FieldType::kU64, FieldType::kU64s, FieldType::kStrs, FieldType::kU64s, FieldType::kU64s, FieldType::kBool, FieldType::kStr, FieldType::kSlot}},
+    {"seccomp.load", 2, 2, {FieldType::kSlot, FieldType::kU64}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {"hook.run", 3, 8, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kU64, FieldType::kStr, FieldType::kStr}},
+    {"pidfd.send", 1, 1, {FieldType::kStr}},
+};
+
+/// Tells the other side that this point is reached.
+struct SyncSignal {
+  static constexpr StepKind kKind = StepKind::kSyncSignal;
+  uint64_t point;
+  explicit SyncSignal(const Record& r)
+      : point(r.u64(0)) {}
+};
+
+/// Waits until the other side has reached this point; its failure ends the wait.
+struct SyncWait {
+  static constexpr StepKind kKind = StepKind::kSyncWait;
+  uint64_t point;
+  explicit SyncWait(const Record& r)
+      : point(r.u64(0)) {}
+};
+
+/// Clones a child with these namespace flags (straight into the cgroup of the slot, if given) that executes tsrun-init, which runs the container list.
+struct ProcessSpawn {
+  static constexpr StepKind kKind = StepKind::kProcessSpawn;
+  uint64_t clone_flags;
+  Slot cgroup;
+  explicit ProcessSpawn(const Record& r)
+      : clone_flags(r.u64(0)),
+        cgroup(r.slot(1)) {}
+};
+
+/// Goes on in a second process with the same parent (CLONE_PARENT), so that a new or joined pid or time namespace takes effect; the first stage exits.
+struct ProcessFork {
+  static constexpr StepKind kKind = StepKind::kProcessFork;
+
+  explicit ProcessFork(const Record&) {}
+};
+
+/// Takes the process made by process.fork as the container's process and reaps the first stage.
+struct ProcessAdopt {
+  static constexpr StepKind kKind = StepKind::kProcessAdopt;
+
+  explicit ProcessAdopt(const Record&) {}
+};
+
+/// Sends a signal through a pidfd after checking that pid and start time still name the same process; `gone` says whether a vanished process is no error.
+struct ProcessSignal {
+  static constexpr StepKind kKind = StepKind::kProcessSignal;
+  uint64_t pid;
+  uint64_t start_time;
+  uint64_t signal;
+  bool gone;
+  explicit ProcessSignal(const Record& r)
+      : pid(r.u64(0)),
+        start_time(r.u64(1)),
+        signal(r.u64(2)),
+        gone(r.bool_(3)) {}
+};
+
+/// Waits until the process is gone or a zombie.
+struct ProcessWaitGone {
+  static constexpr StepKind kKind = StepKind::kProcessWaitGone;
+  uint64_t pid;
+  uint64_t start_time;
+  uint64_t timeout_ms;
+  explicit ProcessWaitGone(const Record& r)
+      : pid(r.u64(0)),
+        start_time(r.u64(1)),
+        timeout_ms(r.u64(2)) {}
+};
+
+/// Writes oom_score_adj of the container's process (lowering needs privilege in the initial user namespace).
+struct ProcessOomScoreAdj {
+  static constexpr StepKind kKind = StepKind::kProcessOomScoreAdj;
+  int64_t value;
+  explicit ProcessOomScoreAdj(const Record& r)
+      : value(r.i64(0)) {}
+};
+
+/// prlimit64 on the container's process (raising needs privilege in the initial user namespace).
+struct ProcessRlimit {
+  static constexpr StepKind kKind = StepKind::kProcessRlimit;
+  uint64_t resource;
+  uint64_t soft;
+  uint64_t hard;
+  explicit ProcessRlimit(const Record& r)
+      : resource(r.u64(0)),
+        soft(r.u64(1)),
+        hard(r.u64(2)) {}
+};
+
+/// Waits until the container's process has executed its program (end of file) or says why it could not.
+struct ProcessWaitExec {
+  static constexpr StepKind kKind = StepKind::kProcessWaitExec;
+
+  explicit ProcessWaitExec(const Record&) {}
+};
+
+/// Resets every signal to its default except the ignored ones of this mask, and unblocks all.
+struct ProcessSignals {
+  static constexpr StepKind kKind = StepKind::kProcessSignals;
+  uint64_t ignored;
+  explicit ProcessSignals(const Record& r)
+      : ignored(r.u64(0)) {}
+};
+
+/// Becomes a session leader.
+struct ProcessSetsid {
+  static constexpr StepKind kKind = StepKind::kProcessSetsid;
+
+  explicit ProcessSetsid(const Record&) {}
+};
+
+/// Gives standard input, output and error to the container's user, unless they are /dev/null or already theirs (runc's rule; EINVAL, EPERM and EROFS of the file system are no errors).
+struct ProcessStdioOwner {
+  static constexpr StepKind kKind = StepKind::kProcessStdioOwner;
+  uint64_t uid;
+  explicit ProcessStdioOwner(const Record& r)
+      : uid(r.u64(0)) {}
+};
+
+/// prctl(PR_SET_NO_NEW_PRIVS).
+struct ProcessNoNewPrivileges {
+  static constexpr StepKind kKind = StepKind::kProcessNoNewPrivileges;
+
+  explicit ProcessNoNewPrivileges(const Record&) {}
+};
+
+/// Changes directory inside the new root (making it if asked to) and checks that it is reachable from the root (CVE-2024-21626).
+struct ProcessCwd {
+  static constexpr StepKind kKind = StepKind::kProcessCwd;
+  Str path;
+  bool create;
+  explicit ProcessCwd(const Record& r)
+      : path(r.str(0)),
+        create(r.bool_(1)) {}
+};
+
+/// Checks that the program can be found and executed, by the rules of execvp with this search path, so that create fails early.
+struct ProcessLookup {
+  static constexpr StepKind kKind = StepKind::kProcessLookup;
+  Str program;
+  Str path;
+  explicit ProcessLookup(const Record& r)
+      : program(r.str(0)),
+        path(r.str(1)) {}
+};
+
+/// Finds the program by the same rules and executes it.
+struct ProcessExec {
+  static constexpr StepKind kKind = StepKind::kProcessExec;
+  Str program;
+  Str path;
+  Strs args;
+  Strs env;
+  explicit ProcessExec(const Record& r)
+      : program(r.str(0)),
+        path(r.str(1)),
+        args(r.strs(2)),
+        env(r.strs(3)) {}
+};
+
+/// Marks every file descriptor from this number on close-on-exec, and keeps those between 3 and it open for the program.
+struct FdsCloseOnExec {
+  static constexpr StepKind kKind = StepKind::kFdsCloseOnExec;
+  uint64_t first;
+  explicit FdsCloseOnExec(const Record& r)
+      : first(r.u64(0)) {}
+};
+
+/// Joins a new session keyring of this name, so that the caller's is not reachable.
+struct KeyringJoin {
+  static constexpr StepKind kKind = StepKind::kKeyringJoin;
+  Str name;
+  explicit KeyringJoin(const Record& r)
+      : name(r.str(0)) {}
+};
+
+/// Makes the container's gate: a listening unix socket in its state directory.
+struct GateListen {
+  static constexpr StepKind kKind = StepKind::kGateListen;
+  Str directory;
+  Str name;
+  Slot slot;
+  explicit GateListen(const Record& r)
+      : directory(r.str(0)),
+        name(r.str(1)),
+        slot(r.slot(2)) {}
+};
+
+/// Waits until start opens the gate; ends if the creator dies before it has recorded the container.
+struct GateWait {
+  static constexpr StepKind kKind = StepKind::kGateWait;
+  Slot slot;
+  explicit GateWait(const Record& r)
+      : slot(r.slot(0)) {}
+};
+
+/// Opens the gate of a created container, removes it, and waits for execve (end of file) or a failure record.
+struct GateOpen {
+  static constexpr StepKind kKind = StepKind::kGateOpen;
+  Str directory;
+  Str name;
+  explicit GateOpen(const Record& r)
+      : directory(r.str(0)),
+        name(r.str(1)) {}
+};
+
+/// Opens a namespace by path and checks its type (NS_GET_NSTYPE).
+struct NsOpen {
+  static constexpr StepKind kKind = StepKind::kNsOpen;
+  Str path;
+  uint64_t type;
+  Slot slot;
+  explicit NsOpen(const Record& r)
+      : path(r.str(0)),
+        type(r.u64(1)),
+        slot(r.slot(2)) {}
+};
+
+/// Opens a pidfd of a process whose namespaces are to be joined, after checking its start time.
+struct NsOpenProcess {
+  static constexpr StepKind kKind = StepKind::kNsOpenProcess;
+  uint64_t pid;
+  uint64_t start_time;
+  Slot slot;
+  explicit NsOpenProcess(const Record& r)
+      : pid(r.u64(0)),
+        start_time(r.u64(1)),
+        slot(r.slot(2)) {}
+};
+
+/// setns to the namespace of the slot, or, for a pidfd, to all of the process's namespaces of these types.
+struct NsJoin {
+  static constexpr StepKind kKind = StepKind::kNsJoin;
+  Slot slot;
+  uint64_t types;
+  explicit NsJoin(const Record& r)
+      : slot(r.slot(0)),
+        types(r.u64(1)) {}
+};
+
+/// unshare of these namespaces.
+struct NsUnshare {
+  static constexpr StepKind kKind = StepKind::kNsUnshare;
+  uint64_t types;
+  explicit NsUnshare(const Record& r)
+      : types(r.u64(0)) {}
+};
+
+/// Writes the offsets of the time namespace made before, which nobody has entered yet.
+struct NsTimeOffsets {
+  static constexpr StepKind kKind = StepKind::kNsTimeOffsets;
+  Str offsets;
+  explicit NsTimeOffsets(const Record& r)
+      : offsets(r.str(0)) {}
+};
+
+/// Writes uid_map and gid_map (and setgroups) of the container's process.
+struct UsernsMap {
+  static constexpr StepKind kKind = StepKind::kUsernsMap;
+  Str uid_map;
+  Str gid_map;
+  bool deny_setgroups;
+  explicit UsernsMap(const Record& r)
+      : uid_map(r.str(0)),
+        gid_map(r.str(1)),
+        deny_setgroups(r.bool_(2)) {}
+};
+
+/// Becomes uid and gid 0 of the user namespace, so that the namespaces made next belong to it.
+struct IdentityBecomeRoot {
+  static constexpr StepKind kKind = StepKind::kIdentityBecomeRoot;
+
+  explicit IdentityBecomeRoot(const Record&) {}
+};
+
+/// Sets umask, supplementary groups, gid and uid, keeping the permitted capabilities for caps.apply.
+struct IdentitySet {
+  static constexpr StepKind kKind = StepKind::kIdentitySet;
+  uint64_t uid;
+  uint64_t gid;
+  U64s groups;
+  bool set_groups;
+  uint64_t umask;
+  explicit IdentitySet(const Record& r)
+      : uid(r.u64(0)),
+        gid(r.u64(1)),
+        groups(r.u64s(2)),
+        set_groups(r.bool_(3)),
+        umask(r.u64(4)) {}
+};
+
+/// Drops from the bounding set what is not in this mask.
+struct CapsBounding {
+  static constexpr StepKind kKind = StepKind::kCapsBounding;
+  uint64_t keep;
+  explicit CapsBounding(const Record& r)
+      : keep(r.u64(0)) {}
+};
+
+/// Sets the effective, permitted, inheritable and ambient sets.
+struct CapsApply {
+  static constexpr StepKind kKind = StepKind::kCapsApply;
+  uint64_t effective;
+  uint64_t permitted;
+  uint64_t inheritable;
+  uint64_t ambient;
+  explicit CapsApply(const Record& r)
+      : effective(r.u64(0)),
+        permitted(r.u64(1)),
+        inheritable(r.u64(2)),
+        ambient(r.u64(3)) {}
+};
+
+/// Sets the propagation of the namespace's whole tree before anything is mounted.
+struct MountPropagation {
+  static constexpr StepKind kKind = StepKind::kMountPropagation;
+  uint64_t flags;
+  explicit MountPropagation(const Record& r)
+      : flags(r.u64(0)) {}
+};
+
+/// Makes the rootfs a mount of its own below a private parent, and opens it: every later target is resolved inside.
+struct RootBind {
+  static constexpr StepKind kKind = StepKind::kRootBind;
+  Str path;
+  explicit RootBind(const Record& r)
+      : path(r.str(0)) {}
+};
+
+/// Mounts a new file system: fsopen, fsconfig, fsmount, move_mount onto the target opened inside the root. `magic`, if not 0, is the file system type that must result; `noSymlinks` refuses a target behind a symbolic link (/proc and /sys).
+struct MountFilesystem {
+  static constexpr StepKind kKind = StepKind::kMountFilesystem;
+  Str fs_type;
+  Str source;
+  Str target;
+  Strs options;
+  uint64_t attr;
+  uint64_t propagation;
+  bool no_symlinks;
+  uint64_t magic;
+  bool copy_up;
+  explicit MountFilesystem(const Record& r)
+      : fs_type(r.str(0)),
+        source(r.str(1)),
+        target(r.str(2)),
+        options(r.strs(3)),
+        attr(r.u64(4)),
+        propagation(r.u64(5)),
+        no_symlinks(r.bool_(6)),
+        magic(r.u64(7)),
+        copy_up(r.bool_(8)) {}
+};
+
+/// Bind mount: open_tree of the source (a host path, or a tree opened by the host in the slot), attributes set on the detached tree, move_mount onto the target, which is made like the source if missing.
+struct MountBind {
+  static constexpr StepKind kKind = StepKind::kMountBind;
+  Str source;
+  Slot slot;
+  Str target;
+  bool recursive;
+  uint64_t attr_set;
+  uint64_t attr_clear;
+  bool attr_recursive;
+  uint64_t propagation;
+  bool no_symlinks;
+  explicit MountBind(const Record& r)
+      : source(r.str(0)),
+        slot(r.slot(1)),
+        target(r.str(2)),
+        recursive(r.bool_(3)),
+        attr_set(r.u64(4)),
+        attr_clear(r.u64(5)),
+        attr_recursive(r.bool_(6)),
+        propagation(r.u64(7)),
+        no_symlinks(r.bool_(8)) {}
+};
+
+/// Changes attributes of a mount made before.
+struct MountAttributes {
+  static constexpr StepKind kKind = StepKind::kMountAttributes;
+  Str target;
+  uint64_t set;
+  uint64_t clear;
+  bool recursive;
+  explicit MountAttributes(const Record& r)
+      : target(r.str(0)),
+        set(r.u64(1)),
+        clear(r.u64(2)),
+        recursive(r.bool_(3)) {}
+};
+
+/// Opens a detached copy of a host path for a container whose user cannot reach it.
+struct MountOpenTree {
+  static constexpr StepKind kKind = StepKind::kMountOpenTree;
+  Str source;
+  bool recursive;
+  Slot slot;
+  explicit MountOpenTree(const Record& r)
+      : source(r.str(0)),
+        recursive(r.bool_(1)),
+        slot(r.slot(2)) {}
+};
+
+/// Enters the root: pivot_root through file descriptors, MS_MOVE and chroot (--no-pivot), or chroot alone.
+struct RootPivot {
+  static constexpr StepKind kKind = StepKind::kRootPivot;
+  uint64_t method;
+  explicit RootPivot(const Record& r)
+      : method(r.u64(0)) {}
+};
+
+/// Sets the propagation of the container's root mount.
+struct RootPropagation {
+  static constexpr StepKind kKind = StepKind::kRootPropagation;
+  uint64_t flags;
+  explicit RootPropagation(const Record& r)
+      : flags(r.u64(0)) {}
+};
+
+/// Makes the container's root mount read-only.
+struct RootReadonly {
+  static constexpr StepKind kKind = StepKind::kRootReadonly;
+
+  explicit RootReadonly(const Record&) {}
+};
+
+/// Makes a device node or fifo with its mode and owner; one that is there already must be the same.
+struct DeviceCreate {
+  static constexpr StepKind kKind = StepKind::kDeviceCreate;
+  Str path;
+  uint64_t type;
+  uint64_t major;
+  uint64_t minor;
+  uint64_t mode;
+  uint64_t uid;
+  uint64_t gid;
+  explicit DeviceCreate(const Record& r)
+      : path(r.str(0)),
+        type(r.u64(1)),
+        major(r.u64(2)),
+        minor(r.u64(3)),
+        mode(r.u64(4)),
+        uid(r.u64(5)),
+        gid(r.u64(6)) {}
+};
+
+/// Binds a host device over an empty file, where mknod is not allowed (user namespaces).
+struct DeviceBind {
+  static constexpr StepKind kKind = StepKind::kDeviceBind;
+  Str source;
+  Str path;
+  uint64_t type;
+  uint64_t major;
+  uint64_t minor;
+  explicit DeviceBind(const Record& r)
+      : source(r.str(0)),
+        path(r.str(1)),
+        type(r.u64(2)),
+        major(r.u64(3)),
+        minor(r.u64(4)) {}
+};
+
+/// Makes a symbolic link inside the root; `replace` removes another file in its place first, otherwise one that is there stays.
+struct FsSymlink {
+  static constexpr StepKind kKind = StepKind::kFsSymlink;
+  Str target;
+  Str path;
+  bool replace;
+  explicit FsSymlink(const Record& r)
+      : target(r.str(0)),
+        path(r.str(1)),
+        replace(r.bool_(2)) {}
+};
+
+/// Makes a directory, with its parents, inside the root.
+struct FsMkdir {
+  static constexpr StepKind kKind = StepKind::kFsMkdir;
+  Str path;
+  uint64_t mode;
+  explicit FsMkdir(const Record& r)
+      : path(r.str(0)),
+        mode(r.u64(1)) {}
+};
+
+/// Hides a path: a verified /dev/null over a file, an empty read-only tmpfs over a directory; a missing path is none to hide.
+struct PathMask {
+  static constexpr StepKind kKind = StepKind::kPathMask;
+  Str path;
+  explicit PathMask(const Record& r)
+      : path(r.str(0)) {}
+};
+
+/// Binds a path over itself read-only; a missing path is no error.
+struct PathReadonly {
+  static constexpr StepKind kKind = StepKind::kPathReadonly;
+  Str path;
+  explicit PathReadonly(const Record& r)
+      : path(r.str(0)) {}
+};
+
+/// Connects to the console socket, which will get the terminal's master.
+struct ConsoleConnect {
+  static constexpr StepKind kKind = StepKind::kConsoleConnect;
+  Str path;
+  Slot slot;
+  explicit ConsoleConnect(const Record& r)
+      : path(r.str(0)),
+        slot(r.slot(1)) {}
+};
+
+/// Makes a socket pair for a terminal in the foreground: the container's end in the slot, the other kept for attach.
+struct ConsolePair {
+  static constexpr StepKind kKind = StepKind::kConsolePair;
+  Slot slot;
+  explicit ConsolePair(const Record& r)
+      : slot(r.slot(0)) {}
+};
+
+/// Opens a terminal in the container's own devpts, sends its master through the slot, makes it the standard streams and, with `bind`, /dev/console.
+struct ConsoleOpen {
+  static constexpr StepKind kKind = StepKind::kConsoleOpen;
+  Slot slot;
+  uint64_t uid;
+  uint64_t rows;
+  uint64_t columns;
+  bool bind;
+  explicit ConsoleOpen(const Record& r)
+      : slot(r.slot(0)),
+        uid(r.u64(1)),
+        rows(r.u64(2)),
+        columns(r.u64(3)),
+        bind(r.bool_(4)) {}
+};
+
+/// Writes a sysctl through a private procfs whose type is checked.
+struct SysctlWrite {
+  static constexpr StepKind kKind = StepKind::kSysctlWrite;
+  Str key;
+  Str value;
+  explicit SysctlWrite(const Record& r)
+      : key(r.str(0)),
+        value(r.str(1)) {}
+};
+
+/// sethostname.
+struct UtsHostname {
+  static constexpr StepKind kKind = StepKind::kUtsHostname;
+  Str name;
+  explicit UtsHostname(const Record& r)
+      : name(r.str(0)) {}
+};
+
+/// setdomainname.
+struct UtsDomainname {
+  static constexpr StepKind kKind = StepKind::kUtsDomainname;
+  Str name;
+  explicit UtsDomainname(const Record& r)
+      : name(r.str(0)) {}
+};
+
+/// Brings the loopback device of a new network namespace up.
+struct NetLoopback {
+  static constexpr StepKind kKind = StepKind::kNetLoopback;
+
+  explicit NetLoopback(const Record&) {}
+};
+
+/// Makes the cgroup and its missing parents below a verified cgroup file system; undo removes what it made. `cpuset` fills empty cpuset.cpus and cpuset.mems from the parents on v1.
+struct CgroupCreate {
+  static constexpr StepKind kKind = StepKind::kCgroupCreate;
+  Str hierarchy;
+  Str path;
+  bool cpuset;
+  explicit CgroupCreate(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)),
+        cpuset(r.bool_(2)) {}
+};
+
+/// Writes a value to a file of the cgroup.
+struct CgroupWrite {
+  static constexpr StepKind kKind = StepKind::kCgroupWrite;
+  Str hierarchy;
+  Str path;
+  Str file;
+  Str value;
+  explicit CgroupWrite(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)),
+        file(r.str(2)),
+        value(r.str(3)) {}
+};
+
+/// Opens the cgroup's directory for process.spawn (CLONE_INTO_CGROUP).
+struct CgroupOpen {
+  static constexpr StepKind kKind = StepKind::kCgroupOpen;
+  Str hierarchy;
+  Str path;
+  Slot slot;
+  explicit CgroupOpen(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)),
+        slot(r.slot(2)) {}
+};
+
+/// Moves the container's process into the cgroup; `fallback`, if not empty, is tried on EBUSY.
+struct CgroupJoin {
+  static constexpr StepKind kKind = StepKind::kCgroupJoin;
+  Str hierarchy;
+  Str path;
+  Str fallback;
+  explicit CgroupJoin(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)),
+        fallback(r.str(2)) {}
+};
+
+/// Loads an eBPF device program and attaches it to the cgroup (v2), replacing one of the same container.
+struct CgroupDevices {
+  static constexpr StepKind kKind = StepKind::kCgroupDevices;
+  Str hierarchy;
+  Str path;
+  Bytes program;
+  explicit CgroupDevices(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)),
+        program(r.bytes(2)) {}
+};
+
+/// Freezes or thaws the cgroup and waits until it is so. `version` is 1 or 2.
+struct CgroupFreeze {
+  static constexpr StepKind kKind = StepKind::kCgroupFreeze;
+  Str hierarchy;
+  Str path;
+  bool frozen;
+  uint64_t version;
+  explicit CgroupFreeze(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)),
+        frozen(r.bool_(2)),
+        version(r.u64(3)) {}
+};
+
+/// Signals every process in the cgroup and those below it (cgroup.kill for SIGKILL where there is one); a missing cgroup is no error.
+struct CgroupSignal {
+  static constexpr StepKind kKind = StepKind::kCgroupSignal;
+  Str hierarchy;
+  Str path;
+  uint64_t signal;
+  explicit CgroupSignal(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)),
+        signal(r.u64(2)) {}
+};
+
+/// Removes the cgroup and those below it, waiting for exiting processes; a missing one is no error.
+struct CgroupRemove {
+  static constexpr StepKind kKind = StepKind::kCgroupRemove;
+  Str hierarchy;
+  Str path;
+  uint64_t timeout_ms;
+  explicit CgroupRemove(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)),
+        timeout_ms(r.u64(2)) {}
+};
+
+/// Compiles the profile with libseccomp into the slot, or takes it from the cache file of its hash (not used if empty). Rule i answers syscall names[i] with actions[i]; conditions are groups of five: rule, argument, operator, value, second value.
+struct SeccompCompile {
+  static constexpr StepKind kKind = StepKind::kSeccompCompile;
+  uint64_t default_action;
+  U64s architectures;
+  Strs names;
+  U64s actions;
+  U64s conditions;
+  bool fail_unknown;
+  Str cache;
+  Slot slot;
+  explicit SeccompCompile(const Record& r)
+      : default_action(r.u64(0)),
+        architectures(r.u64s(1)),
+        names(r.strs(2)),
+        actions(r.u64s(3)),
+        conditions(r.u64s(4)),
+        fail_unknown(r.bool_(5)),
+        cache(r.str(6)),
+        slot(r.slot(7)) {}
+};
+
+/// Loads the compiled filter of the slot.
+struct SeccompLoad {
+  static constexpr StepKind kKind = StepKind::kSeccompLoad;
+  Slot slot;
+  uint64_t flags;
+  explicit SeccompLoad(const Record& r)
+      : slot(r.slot(0)),
+        flags(r.u64(1)) {}
+};
+
+/// Runs a hook with the container's state on its standard input: stateBefore, the pid, stateAfter.
+struct HookRun {
+  static constexpr StepKind kKind = StepKind::kHookRun;
+  Str hook;
+  uint64_t index;
+  Str path;
+  Strs args;
+  Strs env;
+  uint64_t timeout_ms;
+  Str state_before;
+  Str state_after;
+  explicit HookRun(const Record& r)
+      : hook(r.str(0)),
+        index(r.u64(1)),
+        path(r.str(2)),
+        args(r.strs(3)),
+        env(r.strs(4)),
+        timeout_ms(r.u64(5)),
+        state_before(r.str(6)),
+        state_after(r.str(7)) {}
+};
+
+/// Sends a pidfd of the container's process to a unix socket.
+struct PidfdSend {
+  static constexpr StepKind kKind = StepKind::kPidfdSend;
+  Str path;
+  explicit PidfdSend(const Record& r)
+      : path(r.str(0)) {}
+};
+
+#define TSRUN_HOST_STEPS(X) \
+  X(SyncSignal) \
+  X(SyncWait) \
+  X(ProcessSpawn) \
+  X(ProcessAdopt) \
+  X(ProcessSignal) \
+  X(ProcessWaitGone) \
+  X(ProcessOomScoreAdj) \
+  X(ProcessRlimit) \
+  X(ProcessWaitExec) \
+  X(GateListen) \
+  X(GateOpen) \
+  X(NsOpen) \
+  X(NsOpenProcess) \
+  X(UsernsMap) \
+  X(MountOpenTree) \
+  X(ConsoleConnect) \
+  X(ConsolePair) \
+  X(CgroupCreate) \
+  X(CgroupWrite) \
+  X(CgroupOpen) \
+  X(CgroupJoin) \
+  X(CgroupDevices) \
+  X(CgroupFreeze) \
+  X(CgroupSignal) \
+  X(CgroupRemove) \
+  X(SeccompCompile) \
+  X(HookRun) \
+  X(PidfdSend)
+
+#define TSRUN_CONTAINER_STEPS(X) \
+  X(SyncSignal) \
+  X(SyncWait) \
+  X(ProcessFork) \
+  X(ProcessSignals) \
+  X(ProcessSetsid) \
+  X(ProcessStdioOwner) \
+  X(ProcessNoNewPrivileges) \
+  X(ProcessCwd) \
+  X(ProcessLookup) \
+  X(ProcessExec) \
+  X(FdsCloseOnExec) \
+  X(KeyringJoin) \
+  X(GateWait) \
+  X(NsJoin) \
+  X(NsUnshare) \
+  X(NsTimeOffsets) \
+  X(IdentityBecomeRoot) \
+  X(IdentitySet) \
+  X(CapsBounding) \
+  X(CapsApply) \
+  X(MountPropagation) \
+  X(RootBind) \
+  X(MountFilesystem) \
+  X(MountBind) \
+  X(MountAttributes) \
+  X(RootPivot) \
+  X(RootPropagation) \
+  X(RootReadonly) \
+  X(DeviceCreate) \
+  X(DeviceBind) \
+  X(FsSymlink) \
+  X(FsMkdir) \
+  X(PathMask) \
+  X(PathReadonly) \
+  X(ConsoleOpen) \
+  X(SysctlWrite) \
+  X(UtsHostname) \
+  X(UtsDomainname) \
+  X(NetLoopback) \
+  X(SeccompLoad) \
+  X(HookRun)
+
+} // namespace tsrun::abi

@@ -1,0 +1,28 @@
+import type { AbsPath, ContainerId } from "../core/brands.ts";
+import type { HostFacts } from "../host/facts.ts";
+import type { Config } from "../../spec-schemas/config.ts";
+
+/** What the caller of create or run asked for, beside config.json. */
+export interface CreateOptions {
+  /** --console-socket; "pair": run in the foreground, the terminal's master comes back to tsrun. */
+  readonly console: { readonly kind: "none" } | { readonly kind: "socket"; readonly path: string } | { readonly kind: "pair" };
+  readonly noPivot: boolean;
+  readonly noNewKeyring: boolean;
+  /** Descriptors from 3 on that the program keeps. */
+  readonly preserveFds: number;
+  readonly pidfdSocket: string | undefined;
+  /** The container's state directory, `<root>/<id>`: the gate is made there. */
+  readonly stateDirectory: AbsPath;
+  /** Where compiled seccomp filters are kept (root-owned, 0700), or undefined for no cache. */
+  readonly seccompCache: AbsPath | undefined;
+}
+
+/** The whole input of the compiler. It is pure: the same input gives the same plan. */
+export interface CompileInput {
+  readonly id: ContainerId;
+  readonly bundle: AbsPath;
+  readonly rootfs: AbsPath;
+  readonly config: Config;
+  readonly facts: HostFacts;
+  readonly options: CreateOptions;
+}

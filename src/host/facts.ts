@@ -1,0 +1,44 @@
+import type { AbsPath } from "../core/brands.ts";
+
+/** One mounted cgroup hierarchy. */
+export interface Hierarchy {
+  readonly version: 1 | 2;
+  /** Where it is mounted, such as /sys/fs/cgroup/memory or /sys/fs/cgroup/unified. */
+  readonly mountPoint: AbsPath;
+  /** v1: its controllers or `name=systemd`; v2: what cgroup.controllers of the mount's root lists. */
+  readonly controllers: readonly string[];
+  /** This process's cgroup in it, relative to the mount point, with a leading slash. */
+  readonly own: string;
+}
+
+export interface CgroupFacts {
+  /** `v2`: /sys/fs/cgroup is cgroup2; `hybrid`: v1 hierarchies and a cgroup2 beside them; `none`: nothing mounted. */
+  readonly mode: "v1" | "hybrid" | "v2" | "none";
+  readonly hierarchies: readonly Hierarchy[];
+}
+
+/** What the caller's process was like before Node changed it (bin/tsrun records it). */
+export interface LaunchState {
+  readonly nofile: { readonly soft: bigint; readonly hard: bigint };
+  /** Bit n-1 is signal n. */
+  readonly ignoredSignals: bigint;
+  /** Descriptors that were open, or undefined when nobody recorded them. */
+  readonly validFds: readonly number[] | undefined;
+}
+
+/**
+ * All that the compiler may know of the host. Plain data: `tsrun plan --host-facts FILE` reads it from JSON (bigints as
+ * decimal strings), golden tests write it down.
+ */
+export interface HostFacts {
+  readonly kernel: { readonly release: string; readonly major: number; readonly minor: number };
+  /** Effective uid of tsrun. */
+  readonly uid: number;
+  /** Highest capability number the kernel knows (/proc/sys/kernel/cap_last_cap). */
+  readonly lastCapability: number;
+  /** tsrun's own permitted capabilities: none beyond them can be granted. */
+  readonly permittedCapabilities: bigint;
+  readonly cgroup: CgroupFacts;
+  readonly lsm: { readonly apparmor: boolean; readonly selinux: boolean };
+  readonly launch: LaunchState;
+}

@@ -1,0 +1,619 @@
+/**
+ * The vocabulary of plans: every kind of step with its fields. This table is the single source: the TypeScript types
+ * below, the encoder, `render`, addon/abi/plan.gen.h (`npm run generate`) and docs/plan-format.md all come from it.
+ *
+ * A field is written `type` or `type:hint`; the type is how it is encoded, the hint how `render` prints it.
+ * - `u64`, `i64`: integers; `bool`
+ * - `str`: text without NUL; `strs`: a list of it; `bytes`; `u64s`: a list of integers
+ * - `slot`: the name of a file descriptor slot of the plan, or null
+ *
+ * Codes are never reused. Adding a kind: add it here, run the generator, write `Run(...)` in addon/steps.
+ */
+export type FieldType = "u64" | "i64" | "bool" | "str" | "strs" | "bytes" | "u64s" | "slot";
+export type RenderHint =
+  | "clone" // CLONE_NEW* flags
+  | "attr" // MOUNT_ATTR_* flags
+  | "prop" // MS_SHARED, MS_SLAVE, … with MS_REC
+  | "octal"
+  | "hex"
+  | "signal"
+  | "caps" // a mask of capabilities
+  | "rlimit" // a RLIMIT_* number
+  | "point" // a sync point
+  | "devtype" // S_IFCHR, S_IFBLK, S_IFIFO
+  | "pivot"; // how the root is entered
+type Field = FieldType | `${FieldType}:${RenderHint}`;
+export type Side = "host" | "container" | "both";
+
+interface StepShape {
+  readonly code: number;
+  readonly side: Side;
+  /** One sentence for docs/plan-format.md. */
+  readonly about: string;
+  readonly fields: Readonly<Record<string, Field>>;
+}
+
+/** Moments at which the two lists of a plan meet. A `sync.signal` on one side is met by a `sync.wait` on the other. */
+export const syncPoints = {
+  /** Container: it made a user namespace and waits for the maps. */
+  "userns-made": 1,
+  /** Host: uid_map and gid_map are written. */
+  "userns-mapped": 2,
+  /** Host: the container's process stands in its final cgroups, limits and oom score set. */
+  "host-ready": 3,
+  /** Container: mounts and /dev are done, root still writable, nothing pivoted; the host runs prestart and createRuntime. */
+  "mounts-done": 4,
+  /** Host: those hooks have run. */
+  "hooks-done": 5,
+  /** Container: everything that can fail in create is done; next it waits at the gate (or, in exec, executes). */
+  ready: 6,
+} as const;
+export type SyncPoint = keyof typeof syncPoints;
+
+export const vocabulary = {
+  // ---- the two lists meeting
+  "sync.signal": {
+    code: 1,
+    side: "both",
+    about: "Tells the other side that this point is reached.",
+    fields: { point: "u64:point" },
+  },
+  "sync.wait": {
+    code: 2,
+    side: "both",
+    about: "Waits until the other side has reached this point; its failure ends the wait.",
+    fields: { point: "u64:point" },
+  },
+
+  // ---- processes
+  "process.spawn": {
+    code: 10,
+    side: "host",
+    about:
+      "Clones a child with these namespace flags (straight into the cgroup of the slot, if given) that executes tsrun-init, which runs the container list.",
+    fields: { cloneFlags: "u64:clone", cgroup: "slot" },
+  },
+  "process.fork": {
+    code: 11,
+    side: "container",
+    about:
+      "Goes on in a second process with the same parent (CLONE_PARENT), so that a new or joined pid or time namespace takes effect; the first stage exits.",
+    fields: {},
+  },
+  "process.adopt": {
+    code: 12,
+    side: "host",
+    about: "Takes the process made by process.fork as the container's process and reaps the first stage.",
+    fields: {},
+  },
+  "process.signal": {
+    code: 13,
+    side: "host",
+    about:
+      "Sends a signal through a pidfd after checking that pid and start time still name the same process; `gone` says whether a vanished process is no error.",
+    fields: { pid: "u64", startTime: "u64", signal: "u64:signal", gone: "bool" },
+  },
+  "process.waitGone": {
+    code: 14,
+    side: "host",
+    about: "Waits until the process is gone or a zombie.",
+    fields: { pid: "u64", startTime: "u64", timeoutMs: "u64" },
+  },
+  "process.oomScoreAdj": {
+    code: 15,
+    side: "host",
+    about: "Writes oom_score_adj of the container's process (lowering needs privilege in the initial user namespace).",
+    fields: { value: "i64" },
+  },
+  "process.rlimit": {
+    code: 16,
+    side: "host",
+    about: "prlimit64 on the container's process (raising needs privilege in the initial user namespace).",
+    fields: { resource: "u64:rlimit", soft: "u64", hard: "u64" },
+  },
+  "process.waitExec": {
+    code: 17,
+    side: "host",
+    about: "Waits until the container's process has executed its program (end of file) or says why it could not.",
+    fields: {},
+  },
+  "process.signals": {
+    code: 18,
+    side: "container",
+    about: "Resets every signal to its default except the ignored ones of this mask, and unblocks all.",
+    fields: { ignored: "u64:hex" },
+  },
+  "process.setsid": { code: 19, side: "container", about: "Becomes a session leader.", fields: {} },
+  "process.stdioOwner": {
+    code: 20,
+    side: "container",
+    about:
+      "Gives standard input, output and error to the container's user, unless they are /dev/null or already theirs (runc's rule; EINVAL, EPERM and EROFS of the file system are no errors).",
+    fields: { uid: "u64" },
+  },
+  "process.noNewPrivileges": { code: 21, side: "container", about: "prctl(PR_SET_NO_NEW_PRIVS).", fields: {} },
+  "process.cwd": {
+    code: 22,
+    side: "container",
+    about:
+      "Changes directory inside the new root (making it if asked to) and checks that it is reachable from the root (CVE-2024-21626).",
+    fields: { path: "str", create: "bool" },
+  },
+  "process.lookup": {
+    code: 23,
+    side: "container",
+    about:
+      "Checks that the program can be found and executed, by the rules of execvp with this search path, so that create fails early.",
+    fields: { program: "str", path: "str" },
+  },
+  "process.exec": {
+    code: 24,
+    side: "container",
+    about: "Finds the program by the same rules and executes it.",
+    fields: { program: "str", path: "str", args: "strs", env: "strs" },
+  },
+  "fds.closeOnExec": {
+    code: 25,
+    side: "container",
+    about:
+      "Marks every file descriptor from this number on close-on-exec, and keeps those between 3 and it open for the program.",
+    fields: { first: "u64" },
+  },
+  "keyring.join": {
+    code: 26,
+    side: "container",
+    about: "Joins a new session keyring of this name, so that the caller's is not reachable.",
+    fields: { name: "str" },
+  },
+
+  // ---- the gate between create and start
+  "gate.listen": {
+    code: 30,
+    side: "host",
+    about: "Makes the container's gate: a listening unix socket in its state directory.",
+    fields: { directory: "str", name: "str", slot: "slot" },
+  },
+  "gate.wait": {
+    code: 31,
+    side: "container",
+    about: "Waits until start opens the gate; ends if the creator dies before it has recorded the container.",
+    fields: { slot: "slot" },
+  },
+  "gate.open": {
+    code: 32,
+    side: "host",
+    about: "Opens the gate of a created container, removes it, and waits for execve (end of file) or a failure record.",
+    fields: { directory: "str", name: "str" },
+  },
+
+  // ---- namespaces and identity
+  "ns.open": {
+    code: 40,
+    side: "host",
+    about: "Opens a namespace by path and checks its type (NS_GET_NSTYPE).",
+    fields: { path: "str", type: "u64:clone", slot: "slot" },
+  },
+  "ns.openProcess": {
+    code: 41,
+    side: "host",
+    about: "Opens a pidfd of a process whose namespaces are to be joined, after checking its start time.",
+    fields: { pid: "u64", startTime: "u64", slot: "slot" },
+  },
+  "ns.join": {
+    code: 42,
+    side: "container",
+    about: "setns to the namespace of the slot, or, for a pidfd, to all of the process's namespaces of these types.",
+    fields: { slot: "slot", types: "u64:clone" },
+  },
+  "ns.unshare": { code: 43, side: "container", about: "unshare of these namespaces.", fields: { types: "u64:clone" } },
+  "ns.timeOffsets": {
+    code: 44,
+    side: "container",
+    about: "Writes the offsets of the time namespace made before, which nobody has entered yet.",
+    fields: { offsets: "str" },
+  },
+  "userns.map": {
+    code: 45,
+    side: "host",
+    about: "Writes uid_map and gid_map (and setgroups) of the container's process.",
+    fields: { uidMap: "str", gidMap: "str", denySetgroups: "bool" },
+  },
+  "identity.becomeRoot": {
+    code: 46,
+    side: "container",
+    about: "Becomes uid and gid 0 of the user namespace, so that the namespaces made next belong to it.",
+    fields: {},
+  },
+  "identity.set": {
+    code: 47,
+    side: "container",
+    about: "Sets umask, supplementary groups, gid and uid, keeping the permitted capabilities for caps.apply.",
+    fields: { uid: "u64", gid: "u64", groups: "u64s", setGroups: "bool", umask: "u64:octal" },
+  },
+  "caps.bounding": {
+    code: 48,
+    side: "container",
+    about: "Drops from the bounding set what is not in this mask.",
+    fields: { keep: "u64:caps" },
+  },
+  "caps.apply": {
+    code: 49,
+    side: "container",
+    about: "Sets the effective, permitted, inheritable and ambient sets.",
+    fields: { effective: "u64:caps", permitted: "u64:caps", inheritable: "u64:caps", ambient: "u64:caps" },
+  },
+
+  // ---- root and mounts (targets are paths below the root, resolved inside it)
+  "mount.propagation": {
+    code: 60,
+    side: "container",
+    about: "Sets the propagation of the namespace's whole tree before anything is mounted.",
+    fields: { flags: "u64:prop" },
+  },
+  "root.bind": {
+    code: 61,
+    side: "container",
+    about:
+      "Makes the rootfs a mount of its own below a private parent, and opens it: every later target is resolved inside.",
+    fields: { path: "str" },
+  },
+  "mount.filesystem": {
+    code: 62,
+    side: "container",
+    about:
+      "Mounts a new file system: fsopen, fsconfig, fsmount, move_mount onto the target opened inside the root. `magic`, if not 0, is the file system type that must result; `noSymlinks` refuses a target behind a symbolic link (/proc and /sys).",
+    fields: {
+      fsType: "str",
+      source: "str",
+      target: "str",
+      options: "strs",
+      attr: "u64:attr",
+      propagation: "u64:prop",
+      noSymlinks: "bool",
+      magic: "u64:hex",
+      copyUp: "bool",
+    },
+  },
+  "mount.bind": {
+    code: 63,
+    side: "container",
+    about:
+      "Bind mount: open_tree of the source (a host path, or a tree opened by the host in the slot), attributes set on the detached tree, move_mount onto the target, which is made like the source if missing.",
+    fields: {
+      source: "str",
+      slot: "slot",
+      target: "str",
+      recursive: "bool",
+      attrSet: "u64:attr",
+      attrClear: "u64:attr",
+      attrRecursive: "bool",
+      propagation: "u64:prop",
+      noSymlinks: "bool",
+    },
+  },
+  "mount.attributes": {
+    code: 64,
+    side: "container",
+    about: "Changes attributes of a mount made before.",
+    fields: { target: "str", set: "u64:attr", clear: "u64:attr", recursive: "bool" },
+  },
+  "mount.openTree": {
+    code: 65,
+    side: "host",
+    about: "Opens a detached copy of a host path for a container whose user cannot reach it.",
+    fields: { source: "str", recursive: "bool", slot: "slot" },
+  },
+  "root.pivot": {
+    code: 66,
+    side: "container",
+    about: "Enters the root: pivot_root through file descriptors, MS_MOVE and chroot (--no-pivot), or chroot alone.",
+    fields: { method: "u64:pivot" },
+  },
+  "root.propagation": {
+    code: 67,
+    side: "container",
+    about: "Sets the propagation of the container's root mount.",
+    fields: { flags: "u64:prop" },
+  },
+  "root.readonly": { code: 68, side: "container", about: "Makes the container's root mount read-only.", fields: {} },
+  "device.create": {
+    code: 69,
+    side: "container",
+    about: "Makes a device node or fifo with its mode and owner; one that is there already must be the same.",
+    fields: { path: "str", type: "u64:devtype", major: "u64", minor: "u64", mode: "u64:octal", uid: "u64", gid: "u64" },
+  },
+  "device.bind": {
+    code: 70,
+    side: "container",
+    about: "Binds a host device over an empty file, where mknod is not allowed (user namespaces).",
+    fields: { source: "str", path: "str", type: "u64:devtype", major: "u64", minor: "u64" },
+  },
+  "fs.symlink": {
+    code: 71,
+    side: "container",
+    about:
+      "Makes a symbolic link inside the root; `replace` removes another file in its place first, otherwise one that is there stays.",
+    fields: { target: "str", path: "str", replace: "bool" },
+  },
+  "fs.mkdir": {
+    code: 72,
+    side: "container",
+    about: "Makes a directory, with its parents, inside the root.",
+    fields: { path: "str", mode: "u64:octal" },
+  },
+  "path.mask": {
+    code: 73,
+    side: "container",
+    about:
+      "Hides a path: a verified /dev/null over a file, an empty read-only tmpfs over a directory; a missing path is none to hide.",
+    fields: { path: "str" },
+  },
+  "path.readonly": {
+    code: 74,
+    side: "container",
+    about: "Binds a path over itself read-only; a missing path is no error.",
+    fields: { path: "str" },
+  },
+  "console.connect": {
+    code: 75,
+    side: "host",
+    about: "Connects to the console socket, which will get the terminal's master.",
+    fields: { path: "str", slot: "slot" },
+  },
+  "console.pair": {
+    code: 76,
+    side: "host",
+    about:
+      "Makes a socket pair for a terminal in the foreground: the container's end in the slot, the other kept for attach.",
+    fields: { slot: "slot" },
+  },
+  "console.open": {
+    code: 77,
+    side: "container",
+    about:
+      "Opens a terminal in the container's own devpts, sends its master through the slot, makes it the standard streams and, with `bind`, /dev/console.",
+    fields: { slot: "slot", uid: "u64", rows: "u64", columns: "u64", bind: "bool" },
+  },
+  "sysctl.write": {
+    code: 78,
+    side: "container",
+    about: "Writes a sysctl through a private procfs whose type is checked.",
+    fields: { key: "str", value: "str" },
+  },
+  "uts.hostname": { code: 79, side: "container", about: "sethostname.", fields: { name: "str" } },
+  "uts.domainname": { code: 80, side: "container", about: "setdomainname.", fields: { name: "str" } },
+  "net.loopback": {
+    code: 81,
+    side: "container",
+    about: "Brings the loopback device of a new network namespace up.",
+    fields: {},
+  },
+
+  // ---- cgroups (`hierarchy` is the mount point, `path` relative to it)
+  "cgroup.create": {
+    code: 100,
+    side: "host",
+    about:
+      "Makes the cgroup and its missing parents below a verified cgroup file system; undo removes what it made. `cpuset` fills empty cpuset.cpus and cpuset.mems from the parents on v1.",
+    fields: { hierarchy: "str", path: "str", cpuset: "bool" },
+  },
+  "cgroup.write": {
+    code: 101,
+    side: "host",
+    about: "Writes a value to a file of the cgroup.",
+    fields: { hierarchy: "str", path: "str", file: "str", value: "str" },
+  },
+  "cgroup.open": {
+    code: 102,
+    side: "host",
+    about: "Opens the cgroup's directory for process.spawn (CLONE_INTO_CGROUP).",
+    fields: { hierarchy: "str", path: "str", slot: "slot" },
+  },
+  "cgroup.join": {
+    code: 103,
+    side: "host",
+    about: "Moves the container's process into the cgroup; `fallback`, if not empty, is tried on EBUSY.",
+    fields: { hierarchy: "str", path: "str", fallback: "str" },
+  },
+  "cgroup.devices": {
+    code: 104,
+    side: "host",
+    about: "Loads an eBPF device program and attaches it to the cgroup (v2), replacing one of the same container.",
+    fields: { hierarchy: "str", path: "str", program: "bytes" },
+  },
+  "cgroup.freeze": {
+    code: 105,
+    side: "host",
+    about: "Freezes or thaws the cgroup and waits until it is so. `version` is 1 or 2.",
+    fields: { hierarchy: "str", path: "str", frozen: "bool", version: "u64" },
+  },
+  "cgroup.signal": {
+    code: 106,
+    side: "host",
+    about:
+      "Signals every process in the cgroup and those below it (cgroup.kill for SIGKILL where there is one); a missing cgroup is no error.",
+    fields: { hierarchy: "str", path: "str", signal: "u64:signal" },
+  },
+  "cgroup.remove": {
+    code: 107,
+    side: "host",
+    about: "Removes the cgroup and those below it, waiting for exiting processes; a missing one is no error.",
+    fields: { hierarchy: "str", path: "str", timeoutMs: "u64" },
+  },
+
+  // ---- seccomp
+  "seccomp.compile": {
+    code: 120,
+    side: "host",
+    about:
+      "Compiles the profile with libseccomp into the slot, or takes it from the cache file of its hash (not used if empty). Rule i answers syscall names[i] with actions[i]; conditions are groups of five: rule, argument, operator, value, second value.",
+    fields: {
+      defaultAction: "u64:hex",
+      architectures: "u64s",
+      names: "strs",
+      actions: "u64s",
+      conditions: "u64s",
+      failUnknown: "bool",
+      cache: "str",
+      slot: "slot",
+    },
+  },
+  "seccomp.load": {
+    code: 121,
+    side: "container",
+    about: "Loads the compiled filter of the slot.",
+    fields: { slot: "slot", flags: "u64:hex" },
+  },
+
+  // ---- hooks and hand-over
+  "hook.run": {
+    code: 130,
+    side: "both",
+    about: "Runs a hook with the container's state on its standard input: stateBefore, the pid, stateAfter.",
+    fields: {
+      hook: "str",
+      index: "u64",
+      path: "str",
+      args: "strs",
+      env: "strs",
+      timeoutMs: "u64",
+      stateBefore: "str",
+      stateAfter: "str",
+    },
+  },
+  "pidfd.send": {
+    code: 131,
+    side: "host",
+    about: "Sends a pidfd of the container's process to a unix socket.",
+    fields: { path: "str" },
+  },
+} as const satisfies Record<string, StepShape>;
+
+export type StepKind = keyof typeof vocabulary;
+
+/** Operations that a failure names: the system call, or the check of ours that failed. Order is the code; append only. */
+export const operations = [
+  "none",
+  "open",
+  "openat2",
+  "open_tree",
+  "move_mount",
+  "fsopen",
+  "fsconfig",
+  "fsmount",
+  "mount_setattr",
+  "mount",
+  "umount2",
+  "pivot_root",
+  "chroot",
+  "chdir",
+  "fchdir",
+  "mkdirat",
+  "mknodat",
+  "symlinkat",
+  "unlinkat",
+  "fchown",
+  "fchmod",
+  "fstat",
+  "fstatfs",
+  "read",
+  "write",
+  "setns",
+  "unshare",
+  "clone3",
+  "execve",
+  "socket",
+  "bind",
+  "listen",
+  "accept4",
+  "connect",
+  "sendmsg",
+  "recvmsg",
+  "ioctl",
+  "prctl",
+  "capset",
+  "setresuid",
+  "setresgid",
+  "setgroups",
+  "sethostname",
+  "setdomainname",
+  "keyctl",
+  "seccomp",
+  "prlimit64",
+  "pidfd_open",
+  "pidfd_send_signal",
+  "bpf",
+  "rmdir",
+  "memfd_create",
+  "fcntl",
+  "mmap",
+  "waitid",
+  "close_range",
+  "setsid",
+  "poll",
+  "renameat",
+  "readlinkat",
+  "lookup", // a program that cannot be found or executed
+  "verify", // something is not what it must be: another type, another device, outside the root
+  "timeout", // waited in vain
+  "exited", // detail: exit status
+  "killed", // detail: signal
+  "peer", // the other side of the plan ended without a word
+  "limit", // a size or count is over its bound
+  "libseccomp",
+  "injected", // a fault asked for by a test
+] as const;
+export type Operation = (typeof operations)[number];
+
+type Value<F extends Field> = F extends `u64s${string}`
+  ? readonly (number | bigint)[]
+  : F extends `u64${string}` | `i64${string}`
+    ? number | bigint
+    : F extends `bool${string}`
+      ? boolean
+      : F extends `strs${string}`
+        ? readonly string[]
+        : F extends `str${string}`
+          ? string
+          : F extends `bytes${string}`
+            ? Uint8Array
+            : F extends `slot${string}`
+              ? string | null
+              : never;
+
+type FieldsOf<K extends StepKind> = {
+  readonly [N in keyof (typeof vocabulary)[K]["fields"]]: Value<(typeof vocabulary)[K]["fields"][N] & Field>;
+};
+
+/** One step: its kind, its fields, and whether its failure is recorded and passed over (`optional`). */
+export type StepOf<K extends StepKind> = { readonly kind: K; readonly optional?: boolean } & FieldsOf<K>;
+export type Step = { [K in StepKind]: StepOf<K> }[StepKind];
+
+type KindsOn<S extends Side> = {
+  [K in StepKind]: (typeof vocabulary)[K]["side"] extends S | "both" ? K : never;
+}[StepKind];
+export type HostStep = { [K in KindsOn<"host">]: StepOf<K> }[KindsOn<"host">];
+export type ContainerStep = { [K in KindsOn<"container">]: StepOf<K> }[KindsOn<"container">];
+
+/** A plan: what the executor does, in order. Two lists that meet in sync steps; no control flow, no variables. */
+export interface Plan {
+  /** What this plan does, for people and messages: "create web". */
+  readonly title: string;
+  readonly host: readonly HostStep[];
+  readonly container: readonly ContainerStep[];
+}
+
+/** Limits of an encoded plan, the same in addon/abi/plan.gen.h. */
+export const limits = {
+  /** Bytes of an encoded plan. */
+  planBytes: 16 * 1024 * 1024,
+  /** Steps in both lists together. */
+  steps: 4096,
+  /** File descriptor slots. */
+  slots: 64,
+  /** Elements of one list field. */
+  elements: 65536,
+} as const;
+
+/** `root.pivot` methods. */
+export const pivotMethods = { pivot: 0, move: 1, chroot: 2 } as const;
