@@ -59,7 +59,6 @@ Status Session::Prepare(const char* plan, size_t bytes, const Fault& fault) {
   Unmap();
   ctx_.slots.clear();
   ctx_.slot_count = view.slots;
-  ctx_.container_failed = false;
   ctx_.control_bytes = sizeof(Control) + sizeof(StepReport) * (view.host_steps + view.container_steps);
   if (view.container_steps > 0) {
     TSRUN_TRY(DataMemfd("tsrun-plan", ctx_.plan_fd));
@@ -84,6 +83,7 @@ Status Session::Prepare(const char* plan, size_t bytes, const Fault& fault) {
 Outcome Session::Execute(const char* plan, size_t bytes, const Fault& fault) {
   Outcome outcome;
   ctx_.undo.clear(); // what an earlier plan did stays done
+  ctx_.container_failed = false;
   Status status = Prepare(plan, bytes, fault);
   uint16_t kind = 0;
   uint32_t index = 0;
