@@ -1,0 +1,110 @@
+import { closeSync, fstatSync, openSync, readSync, realpathSync, statSync } from "node:fs";
+import { basename, isAbsolute, join, resolve } from "node:path";
+import { type Config, configSchema, type Process, processSchema } from "../../spec-schemas/config.ts";
+import type { AbsPath } from "../core/brands.ts";
+import { TsrunError } from "../core/errors.ts";
+import { JsonSyntaxError, parseJson, positionAt } from "./json.ts";
+import { configError, locate, type Problem, problemOfIssue } from "./problems.ts";
+import { checkProcessRules, checkRules } from "./rules.ts";
+
+/** Largest config.json or process file, in bytes: a hundred times what the largest callers write. */
+export const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
+
+export interface Bundle {
+  readonly bundle: AbsPath;
+  readonly rootfs: AbsPath;
+  readonly config: Config;
+  /** config.json as it was read: its changes after create have no effect (runtime.md "Lifecycle"). */
+  readonly text: string;
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error || (typeof error === "object" && error !== null && "message" in error) ? String((error as Error).message) : String(error);
+}
+
+/** Reads a file to its end, but never more than the limit; a fifo (`--process /dev/fd/63`) is fine where `regular` is false. */
+function readBounded(path: string, regular: boolean): string {
+  let fd: number;
+  try {
+    fd = openSync(path, "r");
+  } catch (error) {
+    throw new TsrunError("config", `cannot read ${path}: ${reason(error)}`);
+  }
+  try {
+    if (regular && !fstatSync(fd).isFile()) throw new TsrunError("config", `${path} is not a regular file`);
+    const chunks: Buffer[] = [];
+    let total = 0;
+    for (;;) {
+      const chunk = Buffer.allocUnsafe(64 * 1024);
+      const count = readSync(fd, chunk);
+      if (count === 0) return Buffer.concat(chunks, total).toString("utf8");
+      total += count;
+      if (total > MAX_CONFIG_BYTES) throw new TsrunError("config", `${path} is larger than ${MAX_CONFIG_BYTES} bytes`);
+      chunks.push(chunk.subarray(0, count));
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function parse(file: string, text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    const { line, column } = positionAt(text, error.offset);
+    throw new TsrunError("config", `${file}:${line}:${column}: ${error.message}`);
+  }
+}
+
+interface Schema<T> {
+  safeParse(value: unknown): { success: true; data: T } | { success: false; error: { issues: readonly Parameters<typeof problemOfIssue>[0][] } };
+}
+
+/** Checks a parsed value: the schema first, then the rules between fields. Throws with every problem at once. */
+function check<T>(file: string, text: string, value: unknown, schema: Schema<T>, rules: (value: T) => Problem[]): T {
+  const result = schema.safeParse(value);
+  if (!result.success) {
+    throw configError(file, locate(text, result.error.issues.map((issue) => problemOfIssue(issue, value))));
+  }
+  const problems = rules(result.data);
+  if (problems.some((problem) => problem.severity === "error")) throw configError(file, locate(text, problems));
+  return result.data;
+}
+
+/**
+ * Loads and checks a bundle. `configFile` (crun's --config) is relative to the bundle. Throws `config` with every problem,
+ * each with JSON pointer, line and column.
+ */
+export function loadBundle(directory: string, configFile = "config.json"): Bundle {
+  let bundle: string;
+  try {
+    bundle = realpathSync(resolve(directory));
+  } catch (error) {
+    throw new TsrunError("config", `bundle ${directory}: ${reason(error)}`);
+  }
+  const path = isAbsolute(configFile) ? configFile : join(bundle, configFile);
+  const text = readBounded(path, true);
+  const file = basename(path);
+  const config = check(file, text, parse(file, text), configSchema, checkRules);
+  return { bundle: bundle as AbsPath, rootfs: findRootfs(bundle, config), config, text };
+}
+
+function findRootfs(bundle: string, config: Config): AbsPath {
+  const path = config.root?.path ?? "";
+  try {
+    const rootfs = realpathSync(resolve(bundle, path));
+    if (!statSync(rootfs).isDirectory()) throw new TsrunError("config", `root.path ${path}: not a directory`);
+    if (rootfs === "/") throw new TsrunError("config", "root.path is the host's own root");
+    return rootfs as AbsPath;
+  } catch (error) {
+    if (error instanceof TsrunError) throw error;
+    throw new TsrunError("config", `root.path ${path}: ${reason(error)}`, { advice: "the root file system must be there before create" });
+  }
+}
+
+/** Loads the `process` object of `exec --process FILE`. */
+export function loadProcess(path: string): Process {
+  const text = readBounded(path, false);
+  return check(path, text, parse(path, text), processSchema, checkProcessRules);
+}
