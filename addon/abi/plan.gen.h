@@ -7,7 +7,7 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0x6057ee24u;
+inline constexpr uint32_t kVocabularyHash = 0x6fd93b4fu;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 64;
@@ -190,7 +190,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
-    {"process.spawn", 1, 2, {FieldType::kU64, FieldType::kSlot}},
+    {"process.spawn", 1, 3, {FieldType::kU64, FieldType::kSlot, FieldType::kU64}},
     {"process.fork", 2, 0, {}},
     {"process.adopt", 1, 0, {}},
     {"process.signal", 1, 4, {FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kBool}},
@@ -330,14 +330,16 @@ struct SyncWait {
       : point(r.u64(0)) {}
 };
 
-/// Clones a child with these namespace flags (straight into the cgroup of the slot, if given) that executes tsrun-init, which runs the container list.
+/// Clones a child with these namespace flags (straight into the cgroup of the slot, if given) that executes tsrun-init, which runs the container list. The caller's descriptors 3 to 2 + keepFds stay open in it.
 struct ProcessSpawn {
   static constexpr StepKind kKind = StepKind::kProcessSpawn;
   uint64_t clone_flags;
   Slot cgroup;
+  uint64_t keep_fds;
   explicit ProcessSpawn(const Record& r)
       : clone_flags(r.u64(0)),
-        cgroup(r.slot(1)) {}
+        cgroup(r.slot(1)),
+        keep_fds(r.u64(2)) {}
 };
 
 /// Goes on in a second process with the same parent (CLONE_PARENT), so that a new or joined pid or time namespace takes effect; the first stage exits.

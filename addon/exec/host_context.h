@@ -1,5 +1,8 @@
 #pragma once
+#include <sys/types.h>
+
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "addon/exec/shared.h"
@@ -7,23 +10,41 @@
 
 namespace tsrun {
 
-/// What the host's steps share, in the process that runs the plan.
+/// What the host's steps share, in the process that runs the plan. One container (or one exec'd process) a context.
 struct HostContext {
-  Slots slots;
-  UniqueFd sync;  // socket to tsrun-init
-  pid_t pid = -1; // the container's process, a child of ours
-  UniqueFd pidfd;
-  UniqueFd console; // our end of console.pair
-  bool reaped = false;
+  HostContext() = default;
+  HostContext(const HostContext&) = delete;
+  HostContext& operator=(const HostContext&) = delete;
 
+  // ---- of the plan that runs
+  std::string init_path; // tsrun-init, to be copied into a sealed memfd
+  UniqueFd plan_fd;      // the plan, sealed
+  UniqueFd control_fd;   // the shared mapping
+  Control* control = nullptr;
+  size_t control_bytes = 0;
+  Slots slots;
+  uint32_t slot_count = 0;
   /// Undoing, newest first, when a later step fails or the caller rolls back. An undo reports nothing: what it cannot
   /// clean, the journal still names.
   std::vector<std::function<void()>> undo;
+  /// Set by a step that met the container's own failure: it is reported instead of the step's.
+  bool container_failed = false;
+  Failure container_failure{};
+
+  // ---- of the container's process, from the spawn until close
+  UniqueFd sync;  // socket to tsrun-init
+  pid_t pid = -1; // a child of ours; after process.adopt the second stage
+  UniqueFd pidfd;
+  UniqueFd console; // our end of console.pair
 };
 
 /// Every host step is one overload of Run, in addon/steps/*_host.cc (or *.cc when tsrun-init has it too).
 #define TSRUN_DECLARE(Kind) Status Run(HostContext& ctx, const abi::Kind& step);
 TSRUN_HOST_STEPS(TSRUN_DECLARE)
 #undef TSRUN_DECLARE
+
+/// Waits for the next message of tsrun-init. A failure of the container is kept in the context. Op::kPeer when the
+/// other side ended without a word.
+Status ReceiveMessage(HostContext& ctx, Message& message);
 
 } // namespace tsrun

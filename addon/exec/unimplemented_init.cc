@@ -2,6 +2,8 @@
 #include "addon/exec/init_context.h"
 namespace tsrun {
 #define TSRUN_WEAK(Kind)                                                                                               \
-  [[gnu::weak]] Status Run(InitContext&, const abi::Kind&) { return Status::Fail(Op::kVerify, ENOSYS, #Kind); }
+  [[gnu::weak]] Status Run(InitContext&, const abi::Kind&) {                                                           \
+    return Status::Fail(Op::kVerify, ENOSYS, #Kind);                                                                   \
+  }
 TSRUN_CONTAINER_STEPS(TSRUN_WEAK)
 } // namespace tsrun

@@ -70,8 +70,8 @@ export const vocabulary = {
     code: 10,
     side: "host",
     about:
-      "Clones a child with these namespace flags (straight into the cgroup of the slot, if given) that executes tsrun-init, which runs the container list.",
-    fields: { cloneFlags: "u64:clone", cgroup: "slot" },
+      "Clones a child with these namespace flags (straight into the cgroup of the slot, if given) that executes tsrun-init, which runs the container list. The caller's descriptors 3 to 2 + keepFds stay open in it.",
+    fields: { cloneFlags: "u64:clone", cgroup: "slot", keepFds: "u64" },
   },
   "process.fork": {
     code: 11,

@@ -1,0 +1,169 @@
+// The Node-API edge: the only file that knows Node. JavaScript (src/native) checks arguments and makes messages; here
+// they are checked again, and results go back as plain data. No globals: a .node file may serve several environments.
+#define NAPI_VERSION 8
+#define NODE_ADDON_API_DISABLE_DEPRECATED
+#include <napi.h>
+#include <sys/file.h>
+
+#include "addon/base/sys.h"
+#include "addon/exec/session.h"
+
+namespace {
+
+using tsrun::ExitStatus;
+using tsrun::Failure;
+using tsrun::FailureSide;
+using tsrun::Fault;
+using tsrun::FaultMode;
+using tsrun::Outcome;
+using tsrun::Session;
+using tsrun::Status;
+using tsrun::StepReport;
+
+Napi::Value TypeError(Napi::Env env, const char* what) {
+  Napi::TypeError::New(env, what).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+Napi::Object FailureObject(Napi::Env env, const Failure& failure) {
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("side", Napi::Number::New(env, static_cast<uint32_t>(failure.side)));
+  out.Set("index", Napi::Number::New(env, failure.index));
+  out.Set("kind", Napi::Number::New(env, failure.kind));
+  out.Set("op", Napi::Number::New(env, failure.op));
+  out.Set("errno", Napi::Number::New(env, failure.err));
+  out.Set("detail", Napi::Number::New(env, static_cast<double>(failure.detail)));
+  out.Set("path", Napi::String::New(env, failure.path));
+  out.Set("text", Napi::String::New(env, failure.text));
+  return out;
+}
+
+Napi::Object StatusObject(Napi::Env env, const Status& status) {
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("op", Napi::Number::New(env, static_cast<uint32_t>(status.op)));
+  out.Set("errno", Napi::Number::New(env, status.err));
+  out.Set("path", Napi::String::New(env, status.path));
+  return out;
+}
+
+/// Reports as they lie in memory, 24 bytes each; JavaScript decodes them only when somebody asks for a trace.
+Napi::Value ReportBytes(Napi::Env env, const std::vector<StepReport>& reports) {
+  static_assert(sizeof(StepReport) == 24);
+  return Napi::Buffer<char>::Copy(env, reinterpret_cast<const char*>(reports.data()),
+                                  reports.size() * sizeof(StepReport));
+}
+
+class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
+public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(
+        env, "Session",
+        {InstanceMethod<&SessionWrap::Execute>("execute"), InstanceMethod<&SessionWrap::Commit>("commit"),
+         InstanceMethod<&SessionWrap::Rollback>("rollback"), InstanceMethod<&SessionWrap::WatchSignals>("watchSignals"),
+         InstanceMethod<&SessionWrap::Attach>("attach"),
+         InstanceMethod<&SessionWrap::ContainerReports>("containerReports"),
+         InstanceMethod<&SessionWrap::Close>("close")});
+  }
+
+  explicit SessionWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SessionWrap>(info) {
+    if (info.Length() != 1 || !info[0].IsString()) {
+      TypeError(info.Env(), "Session: path of tsrun-init");
+      return;
+    }
+    session_ = std::make_unique<Session>(info[0].As<Napi::String>().Utf8Value());
+  }
+
+private:
+  Napi::Value Closed(Napi::Env env) { return TypeError(env, "this session is closed"); }
+
+  /// execute(plan: Uint8Array, faultMode, faultSide, faultIndex)
+  Napi::Value Execute(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    if (!session_) return Closed(env);
+    if (info.Length() != 4 || !info[0].IsTypedArray() ||
+        info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array || !info[1].IsNumber() ||
+        !info[2].IsNumber() || !info[3].IsNumber())
+      return TypeError(env, "execute: plan, fault");
+    const Napi::Uint8Array plan = info[0].As<Napi::Uint8Array>();
+    // A copy of our own, aligned: JavaScript cannot change it while it is verified and run.
+    std::vector<uint64_t> copy((plan.ByteLength() + 7) / 8);
+    memcpy(copy.data(), plan.Data(), plan.ByteLength());
+    const uint32_t mode = info[1].As<Napi::Number>().Uint32Value();
+    const Fault fault = {.mode = mode <= 2 ? static_cast<FaultMode>(mode) : FaultMode::kNone,
+                         .side = info[2].As<Napi::Number>().Uint32Value() == 0 ? FailureSide::kHost
+                                                                               : FailureSide::kContainer,
+                         .index = info[3].As<Napi::Number>().Uint32Value()};
+    const Outcome outcome = session_->Execute(reinterpret_cast<const char*>(copy.data()), plan.ByteLength(), fault);
+    Napi::Object out = Napi::Object::New(env);
+    if (outcome.failed) out.Set("failure", FailureObject(env, outcome.failure));
+    if (outcome.pid > 0) out.Set("pid", Napi::Number::New(env, outcome.pid));
+    out.Set("host", ReportBytes(env, outcome.host));
+    out.Set("container", ReportBytes(env, outcome.container));
+    return out;
+  }
+
+  Napi::Value Result(Napi::Env env, const Status& status) {
+    if (status.ok()) return env.Undefined();
+    return StatusObject(env, status);
+  }
+
+  Napi::Value Commit(const Napi::CallbackInfo& info) {
+    if (!session_) return Closed(info.Env());
+    return Result(info.Env(), session_->Commit());
+  }
+  Napi::Value Rollback(const Napi::CallbackInfo& info) {
+    if (!session_) return Closed(info.Env());
+    session_->Rollback();
+    return info.Env().Undefined();
+  }
+  Napi::Value WatchSignals(const Napi::CallbackInfo& info) {
+    if (!session_) return Closed(info.Env());
+    return Result(info.Env(), session_->WatchSignals());
+  }
+  Napi::Value Attach(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    if (!session_) return Closed(env);
+    ExitStatus exit;
+    const Status status = session_->Attach(exit);
+    if (!status.ok()) return StatusObject(env, status);
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("killed", Napi::Boolean::New(env, exit.killed));
+    out.Set("value", Napi::Number::New(env, exit.value));
+    return out;
+  }
+  Napi::Value ContainerReports(const Napi::CallbackInfo& info) {
+    if (!session_) return Closed(info.Env());
+    return ReportBytes(info.Env(), session_->ContainerReports());
+  }
+  Napi::Value Close(const Napi::CallbackInfo& info) {
+    session_.reset();
+    return info.Env().Undefined();
+  }
+
+  std::unique_ptr<Session> session_;
+};
+
+/// lock(path, mode): opens (making it, 0600) and locks a file; returns the descriptor, or -errno. mode: 0 shared,
+/// 1 exclusive, 2 exclusive without waiting.
+Napi::Value Lock(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (info.Length() != 2 || !info[0].IsString() || !info[1].IsNumber()) return TypeError(env, "lock: path, mode");
+  const std::string path = info[0].As<Napi::String>().Utf8Value();
+  const uint32_t mode = info[1].As<Napi::Number>().Uint32Value();
+  tsrun::UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd.valid()) return Napi::Number::New(env, -errno);
+  const int operation = mode == 0 ? LOCK_SH : mode == 1 ? LOCK_EX : LOCK_EX | LOCK_NB;
+  if (tsrun::sys::Retry([&] { return flock(fd.get(), operation); }) != 0) return Napi::Number::New(env, -errno);
+  return Napi::Number::New(env, fd.release());
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  exports.Set("Session", SessionWrap::Define(env));
+  exports.Set("lock", Napi::Function::New<Lock>(env));
+  exports.Set("vocabularyHash", Napi::Number::New(env, tsrun::abi::kVocabularyHash));
+  return exports;
+}
+
+} // namespace
+
+NODE_API_MODULE(tsrun, Init)

@@ -1,0 +1,224 @@
+// process.spawn and process.adopt. Between the clone and the exec there are nothing but raw system calls: the child
+// shares the memory of a multi-threaded Node (CLONE_VM | CLONE_VFORK), so everything is prepared before.
+#include <csignal>
+#include <linux/sched.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "addon/base/seqpacket.h"
+#include "addon/exec/host_context.h"
+
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ULL
+#endif
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x0020
+#endif
+
+namespace tsrun {
+namespace {
+
+constexpr size_t kChildStackBytes = 64 * 1024;
+
+/// Everything the child needs, prepared by the parent; `err` comes back.
+struct Child {
+  int init_fd;
+  const int* keep; // descriptors to be inherited
+  size_t keep_count;
+  int caller_fds_end; // 3 + keepFds: the caller's own, which Node marked close-on-exec
+  char* argv[3];
+  char* envp[1];
+  volatile int err;
+};
+
+[[noreturn]] void ChildMain(void* argument) {
+  Child& child = *static_cast<Child*>(argument);
+  for (size_t i = 0; i < child.keep_count; i++)
+    fcntl(child.keep[i], F_SETFD, 0);
+  for (int fd = 0; fd < child.caller_fds_end; fd++)
+    fcntl(fd, F_SETFD, 0);
+  sys::Execveat(child.init_fd, "", child.argv, child.envp, AT_EMPTY_PATH);
+  child.err = errno;
+  _exit(127);
+}
+
+/// clone3 with a stack of its own for the child, which calls `fn(argument)` and never returns.
+long CloneOnStack(clone_args& args, void (*fn)(void*), void* argument) {
+#if defined(__x86_64__)
+  register long result __asm__("rax") = SYS_clone3;
+  register void* call __asm__("r12") = reinterpret_cast<void*>(fn);
+  register void* data __asm__("r13") = argument;
+  register long first __asm__("rdi") = reinterpret_cast<long>(&args);
+  register long second __asm__("rsi") = sizeof args;
+  __asm__ volatile("syscall\n\t"
+                   "test %%rax, %%rax\n\t"
+                   "jnz 1f\n\t"
+                   "xor %%ebp, %%ebp\n\t"
+                   "mov %%r13, %%rdi\n\t"
+                   "call *%%r12\n\t"
+                   "ud2\n"
+                   "1:"
+                   : "+r"(result)
+                   : "r"(call), "r"(data), "r"(first), "r"(second)
+                   : "rcx", "r11", "memory", "cc");
+#elif defined(__aarch64__)
+  register long number __asm__("x8") = SYS_clone3;
+  register long result __asm__("x0") = reinterpret_cast<long>(&args);
+  register long second __asm__("x1") = sizeof args;
+  register void* call __asm__("x19") = reinterpret_cast<void*>(fn);
+  register void* data __asm__("x20") = argument;
+  __asm__ volatile("svc #0\n\t"
+                   "cbnz x0, 1f\n\t"
+                   "mov x29, xzr\n\t"
+                   "mov x0, x20\n\t"
+                   "blr x19\n\t"
+                   "brk #0\n"
+                   "1:"
+                   : "+r"(result)
+                   : "r"(number), "r"(second), "r"(call), "r"(data)
+                   : "memory", "cc", "x30");
+#else
+#error "tsrun knows how to clone on x86_64 and aarch64"
+#endif
+  if (result < 0) {
+    errno = static_cast<int>(-result);
+    return -1;
+  }
+  return result;
+}
+
+/// Copies tsrun-init into a file that nobody can ever write again, so that nothing of the host is reachable through
+/// /proc/self/exe in the container (CVE-2019-5736).
+Status SealedInit(const std::string& path, UniqueFd& out) {
+  UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return Status::Fail(Op::kOpen, errno, path.c_str());
+  struct stat st;
+  if (fstat(file.get(), &st) != 0) return Status::Fail(Op::kFstat, errno, path.c_str());
+
+  UniqueFd copy(memfd_create("tsrun-init", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC));
+  if (!copy.valid() && errno == EINVAL) // before Linux 6.3 there was no MFD_EXEC, and none was needed
+    copy.reset(memfd_create("tsrun-init", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  const bool sealed = copy.valid();
+  if (!sealed) {
+    if (errno != EACCES) return Status::Fail(Op::kMemfdCreate, errno, "tsrun-init");
+    // vm.memfd_noexec=2: an unnamed file that only this container will ever see, reopened read-only.
+    copy.reset(open("/run", O_TMPFILE | O_RDWR | O_CLOEXEC, 0700));
+    if (!copy.valid()) return Status::Fail(Op::kOpen, errno, "/run (O_TMPFILE, for vm.memfd_noexec=2)");
+  }
+  for (off_t left = st.st_size; left > 0;) {
+    const ssize_t sent =
+        sys::Retry([&] { return sendfile(copy.get(), file.get(), nullptr, static_cast<size_t>(left)); });
+    if (sent < 0) return Status::Fail(Op::kWrite, errno, "copy of tsrun-init");
+    if (sent == 0) return Status::Fail(Op::kRead, EIO, path.c_str());
+    left -= sent;
+  }
+  if (sealed) {
+    const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    if (fcntl(copy.get(), F_ADD_SEALS, seals | F_SEAL_EXEC) != 0 && fcntl(copy.get(), F_ADD_SEALS, seals) != 0)
+      return Status::Fail(Op::kFcntl, errno, "seals of tsrun-init");
+    out = std::move(copy);
+    return Status::Ok();
+  }
+  if (fchmod(copy.get(), 0500) != 0) return Status::Fail(Op::kFchmod, errno, "copy of tsrun-init");
+  const std::string again = "/proc/self/fd/" + std::to_string(copy.get());
+  out.reset(open(again.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!out.valid()) return Status::Fail(Op::kOpen, errno, again.c_str());
+  return Status::Ok();
+}
+
+/// Kills and reaps whatever process of this plan lives.
+void KillAndReap(HostContext& ctx) {
+  ctx.sync.reset();
+  if (!ctx.pidfd.valid()) return;
+  sys::PidfdSendSignal(ctx.pidfd.get(), SIGKILL);
+  siginfo_t info{};
+  sys::Retry([&] { return waitid(P_PIDFD, static_cast<id_t>(ctx.pidfd.get()), &info, WEXITED); });
+  ctx.pidfd.reset();
+  ctx.pid = -1;
+}
+
+} // namespace
+
+Status Run(HostContext& ctx, const abi::ProcessSpawn& step) {
+  UniqueFd init;
+  TSRUN_TRY(SealedInit(ctx.init_path, init));
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    return Status::Fail(Op::kSocket, errno, "sync socket");
+  UniqueFd ours(pair[0]), theirs(pair[1]);
+
+  Control& control = *ctx.control;
+  control.sync_fd = theirs.get();
+  control.plan_fd = ctx.plan_fd.get();
+  control.slot_count = ctx.slot_count;
+  std::vector<int> keep = {ctx.control_fd.get(), ctx.plan_fd.get(), theirs.get()};
+  for (uint32_t i = 0; i < abi::kMaxSlots; i++) {
+    control.slots[i] = i < ctx.slot_count ? ctx.slots.at(i).get() : -1;
+    if (control.slots[i] >= 0) keep.push_back(control.slots[i]);
+  }
+
+  char name[] = "tsrun-init";
+  char number[24];
+  sys::FormatU64(static_cast<uint64_t>(ctx.control_fd.get()), number);
+  Child child{.init_fd = init.get(),
+              .keep = keep.data(),
+              .keep_count = keep.size(),
+              .caller_fds_end = 3 + static_cast<int>(step.keep_fds),
+              .argv = {name, number, nullptr},
+              .envp = {nullptr},
+              .err = 0};
+
+  void* stack = mmap(nullptr, kChildStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (stack == MAP_FAILED) return Status::Fail(Op::kMmap, errno, "stack of the child");
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | step.clone_flags;
+  args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
+  args.exit_signal = SIGCHLD;
+  args.stack = reinterpret_cast<uint64_t>(stack);
+  args.stack_size = kChildStackBytes;
+  if (!step.cgroup.none()) {
+    args.flags |= CLONE_INTO_CGROUP;
+    args.cgroup = static_cast<uint64_t>(ctx.slots.get(step.cgroup));
+  }
+  // A handler of ours must not run in the child, on our memory. tsrun-init sets its own mask.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const long pid = CloneOnStack(args, ChildMain, &child);
+  const int clone_err = errno;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  munmap(stack, kChildStackBytes);
+  if (pid < 0) return Status::Fail(Op::kClone3, clone_err);
+
+  ctx.pid = static_cast<pid_t>(pid);
+  ctx.pidfd.reset(pidfd);
+  ctx.sync = std::move(ours);
+  ctx.undo.emplace_back([&ctx] { KillAndReap(ctx); });
+  if (child.err != 0) return Status::Fail(Op::kExecve, child.err, "tsrun-init");
+  return Status::Ok();
+}
+
+Status Run(HostContext& ctx, const abi::ProcessAdopt&) {
+  Message message;
+  TSRUN_TRY(ReceiveMessage(ctx, message));
+  if (message.type != MessageType::kChild || message.value == 0 || message.value > INT32_MAX)
+    return Status::Fail(Op::kVerify, EPROTO, "pid of the second stage", static_cast<int64_t>(message.value));
+  // It is our child (CLONE_PARENT), so its number cannot be taken by another process before we reap it.
+  const pid_t pid = static_cast<pid_t>(message.value);
+  UniqueFd pidfd(sys::PidfdOpen(pid, 0));
+  if (!pidfd.valid()) return Status::Fail(Op::kPidfdOpen, errno, "second stage");
+  siginfo_t info{};
+  if (sys::Retry([&] { return waitid(P_PIDFD, static_cast<id_t>(ctx.pidfd.get()), &info, WEXITED); }) != 0)
+    return Status::Fail(Op::kWaitid, errno, "first stage");
+  ctx.pid = pid;
+  ctx.pidfd = std::move(pidfd);
+  return Status::Ok();
+}
+
+} // namespace tsrun

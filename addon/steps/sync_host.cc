@@ -1,0 +1,80 @@
+#include <csignal>
+#include <sys/wait.h>
+
+#include "addon/base/seqpacket.h"
+#include "addon/exec/host_context.h"
+
+namespace tsrun {
+namespace {
+
+/// How a child of ours ended, left for somebody else to reap.
+Status HowItEnded(const HostContext& ctx) {
+  siginfo_t info{};
+  if (ctx.pidfd.valid() &&
+      sys::Retry([&] { return waitid(P_PIDFD, static_cast<id_t>(ctx.pidfd.get()), &info, WEXITED | WNOWAIT); }) == 0) {
+    if (info.si_code == CLD_EXITED) return Status::Fail(Op::kExited, 0, "tsrun-init", info.si_status);
+    return Status::Fail(Op::kKilled, 0, "tsrun-init", info.si_status);
+  }
+  return Status::Fail(Op::kPeer, EPIPE, "tsrun-init");
+}
+
+} // namespace
+
+Status ReceiveMessage(HostContext& ctx, Message& message) {
+  if (!ctx.sync.valid()) return Status::Fail(Op::kPeer, ENOTCONN, "no process was spawned");
+  const ssize_t got = seqpacket::Receive(ctx.sync.get(), &message, sizeof message);
+  if (got < 0) return Status::Fail(Op::kRecvmsg, errno, "sync socket");
+  if (got == 0) return HowItEnded(ctx);
+  if (static_cast<size_t>(got) < kShortMessage) return Status::Fail(Op::kVerify, EPROTO, "sync message");
+  if (message.type == MessageType::kFault) {
+    kill(getpid(), SIGKILL); // a test asked for our death at this step of the container
+  }
+  if (message.type == MessageType::kFailure) {
+    if (static_cast<size_t>(got) != sizeof message) return Status::Fail(Op::kVerify, EPROTO, "sync message");
+    ctx.container_failed = true;
+    ctx.container_failure = message.failure;
+    return Status::Fail(Op::kPeer, EPIPE, "container");
+  }
+  return Status::Ok();
+}
+
+Status Run(HostContext& ctx, const abi::SyncSignal& step) {
+  Message message{};
+  message.type = MessageType::kPoint;
+  message.pid = static_cast<uint32_t>(ctx.pid);
+  message.value = step.point;
+  if (seqpacket::Send(ctx.sync.get(), &message, kShortMessage) < 0) {
+    const int err = errno;
+    // The container may have said why before it ended.
+    if (err == EPIPE || err == ECONNRESET) {
+      Message last;
+      for (;;) {
+        Status status = ReceiveMessage(ctx, last);
+        if (!status.ok()) return status;
+      }
+    }
+    return Status::Fail(Op::kSendmsg, err, "sync socket");
+  }
+  return Status::Ok();
+}
+
+Status Run(HostContext& ctx, const abi::SyncWait& step) {
+  Message message;
+  TSRUN_TRY(ReceiveMessage(ctx, message));
+  if (message.type != MessageType::kPoint || message.value != step.point)
+    return Status::Fail(Op::kVerify, EPROTO, "sync point", static_cast<int64_t>(message.value));
+  return Status::Ok();
+}
+
+Status Run(HostContext& ctx, const abi::ProcessWaitExec&) {
+  Message message;
+  const Status status = ReceiveMessage(ctx, message);
+  if (ctx.container_failed) return status;
+  if (status.ok()) return Status::Fail(Op::kVerify, EPROTO, "message instead of execve");
+  // End of file: close-on-exec closed the socket, whatever became of the program since.
+  if (status.op == Op::kRecvmsg || status.op == Op::kVerify) return status;
+  ctx.sync.reset();
+  return Status::Ok();
+}
+
+} // namespace tsrun

@@ -1,0 +1,201 @@
+import { closeSync } from "node:fs";
+import { TsrunError } from "../core/errors.ts";
+import { addonPath, initPath } from "../core/install.ts";
+import { vocabularyHash } from "../plan/hash.gen.ts";
+import { operations, type StepKind, vocabulary } from "../plan/vocabulary.ts";
+
+/** What became of one step. Times are CLOCK_MONOTONIC nanoseconds, 0 for what did not happen. */
+export interface StepReport {
+  readonly beginNs: bigint;
+  readonly endNs: bigint;
+  readonly state: "not-run" | "running" | "done" | "passed-over" | "failed";
+  readonly errno: number;
+}
+
+/** The fixed record of a failure: src/lifecycle/failure-text.ts makes the message. */
+export interface StepFailure {
+  readonly side: "host" | "container";
+  /** In the side's list of the plan. */
+  readonly index: number;
+  /** The step's kind, or "" when the plan itself was refused. */
+  readonly kind: StepKind | "";
+  /** The system call, or the check of ours, that failed (`operations` of the vocabulary). */
+  readonly op: string;
+  readonly errno: number;
+  /** Exit status or signal for `exited` and `killed`; otherwise what the operation documents. */
+  readonly detail: number;
+  readonly path: string;
+  /** What a program said (the tail of a hook's output). */
+  readonly text: string;
+}
+
+export interface Outcome {
+  readonly failure?: StepFailure;
+  /** The process that the plan spawned, as tsrun sees it. */
+  readonly pid?: number;
+  /** Decoded on demand. */
+  reports(): { readonly host: readonly StepReport[]; readonly container: readonly StepReport[] };
+}
+
+/** A fault that a test asks for: the step fails, or tsrun is killed (SIGKILL) at it. */
+export interface Fault {
+  readonly mode: "fail" | "killHost";
+  readonly side: "host" | "container";
+  readonly index: number;
+}
+
+export interface ExitStatus {
+  readonly kind: "exited" | "killed";
+  /** Exit status or signal number. */
+  readonly value: number;
+}
+
+/** Runs the plans of one container and holds its process, descriptors and undo list. */
+export interface Session {
+  /** Runs a plan (blocking). On failure everything it did is undone when this returns. */
+  execute(plan: Uint8Array, options?: { readonly fault?: Fault | undefined }): Outcome;
+  /** Keeps what was done; tsrun-init then waits at its gate on its own. Only after state.json is written. */
+  commit(): void;
+  /** Undoes what the last plan did. */
+  rollback(): void;
+  /** Keeps the signals that tsrun gets from now on for `attach`; before start, so that none is lost. */
+  watchSignals(): void;
+  /** Forwards signals, relays the terminal of console.pair, waits for the end (blocking). */
+  attach(): ExitStatus;
+  /** The container's steps as they stand now: those behind the gate run after `execute` has returned. */
+  containerReports(): readonly StepReport[];
+  close(): void;
+}
+
+interface NativeFailure {
+  readonly side: number;
+  readonly index: number;
+  readonly kind: number;
+  readonly op: number;
+  readonly errno: number;
+  readonly detail: number;
+  readonly path: string;
+  readonly text: string;
+}
+interface NativeStatus {
+  readonly op: number;
+  readonly errno: number;
+  readonly path: string;
+}
+interface NativeSession {
+  execute(plan: Uint8Array, mode: number, side: number, index: number): { failure?: NativeFailure; pid?: number; host: Buffer; container: Buffer };
+  commit(): NativeStatus | undefined;
+  rollback(): void;
+  watchSignals(): NativeStatus | undefined;
+  attach(): NativeStatus | { killed: boolean; value: number };
+  containerReports(): Buffer;
+  close(): void;
+}
+interface Addon {
+  readonly Session: new (initPath: string) => NativeSession;
+  lock(path: string, mode: number): number;
+  readonly vocabularyHash: number;
+}
+
+let loaded: Addon | undefined;
+
+function addon(): Addon {
+  if (loaded !== undefined) return loaded;
+  const path = addonPath();
+  const module = { exports: {} as Addon };
+  try {
+    process.dlopen(module, path);
+  } catch (error) {
+    throw new TsrunError("internal", `cannot load the addon ${path}: ${error instanceof Error ? error.message : String(error)}`, {
+      advice: "build it: npm run build",
+    });
+  }
+  if (module.exports.vocabularyHash !== vocabularyHash) {
+    throw new TsrunError("internal", `the addon ${path} is of another build of tsrun`, { advice: "build again: npm run build" });
+  }
+  loaded = module.exports;
+  return loaded;
+}
+
+const states = ["not-run", "running", "done", "passed-over", "failed"] as const;
+const REPORT_BYTES = 24;
+
+function decodeReports(bytes: Buffer): StepReport[] {
+  return Array.from({ length: bytes.length / REPORT_BYTES }, (_, i) => {
+    const at = i * REPORT_BYTES;
+    return {
+      beginNs: bytes.readBigUInt64LE(at),
+      endNs: bytes.readBigUInt64LE(at + 8),
+      state: states[bytes.readUInt32LE(at + 16)] ?? "not-run",
+      errno: bytes.readInt32LE(at + 20),
+    };
+  });
+}
+
+function kindOf(code: number): StepKind | "" {
+  for (const kind in vocabulary) if (vocabulary[kind as StepKind].code === code) return kind as StepKind;
+  return "";
+}
+
+function check(status: NativeStatus | undefined, what: string): void {
+  if (status === undefined) return;
+  throw new TsrunError("internal", `${what}: ${operations[status.op] ?? status.op} ${status.path}: errno ${status.errno}`);
+}
+
+/** Opens a session. Throws `internal` when the addon is missing or of another build. */
+export function openSession(): Session {
+  const native = new (addon().Session)(initPath());
+  return {
+    execute(plan, options = {}) {
+      const fault = options.fault;
+      const mode = fault === undefined ? 0 : fault.mode === "fail" ? 1 : 2;
+      const raw = native.execute(plan, mode, fault?.side === "container" ? 1 : 0, fault?.index ?? 0);
+      const failure = raw.failure;
+      return {
+        ...(failure !== undefined && {
+          failure: {
+            ...failure,
+            side: failure.side === 0 ? ("host" as const) : ("container" as const),
+            kind: kindOf(failure.kind),
+            op: operations[failure.op] ?? String(failure.op),
+          },
+        }),
+        ...(raw.pid !== undefined && { pid: raw.pid }),
+        reports: () => ({ host: decodeReports(raw.host), container: decodeReports(raw.container) }),
+      };
+    },
+    commit: () => check(native.commit(), "handing over to tsrun-init"),
+    rollback: () => native.rollback(),
+    watchSignals: () => check(native.watchSignals(), "watching signals"),
+    attach() {
+      const end = native.attach();
+      if ("op" in end) {
+        check(end, "attaching to the container");
+        throw new TsrunError("internal", "attaching to the container");
+      }
+      return { kind: end.killed ? "killed" : "exited", value: end.value };
+    },
+    containerReports: () => decodeReports(native.containerReports()),
+    close: () => native.close(),
+  };
+}
+
+/** An flock held on `<directory>/lock`; ends with `release` or with the process. */
+export interface DirectoryLock {
+  release(): void;
+}
+
+/**
+ * Locks a state directory through its file `lock`. With "try" a lock that is held gives undefined.
+ * Throws `state-store` when the file cannot be opened.
+ */
+export function lockDirectory(directory: string, how: "exclusive" | "shared"): DirectoryLock;
+export function lockDirectory(directory: string, how: "try"): DirectoryLock | undefined;
+export function lockDirectory(directory: string, how: "exclusive" | "shared" | "try"): DirectoryLock | undefined {
+  const path = `${directory}/lock`;
+  const fd = addon().lock(path, how === "shared" ? 0 : how === "exclusive" ? 1 : 2);
+  const EAGAIN = 11;
+  if (fd === -EAGAIN && how === "try") return undefined;
+  if (fd < 0) throw new TsrunError("state-store", `cannot lock ${path}: errno ${-fd}`);
+  return { release: () => closeSync(fd) };
+}
