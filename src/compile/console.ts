@@ -8,7 +8,7 @@ import type { CreateOptions } from "./input.ts";
 
 export interface ConsoleInput {
   readonly terminal?: boolean | undefined;
-  readonly consoleSize?: { readonly height: number; readonly width: number } | undefined;
+  readonly consoleSize?: { readonly height: number | bigint; readonly width: number | bigint } | undefined;
   readonly user?: { readonly uid?: number | undefined } | undefined;
 }
 
@@ -42,9 +42,15 @@ export function openConsole(process: ConsoleInput | undefined, bind: boolean): C
       kind: "console.open",
       slot: SLOT,
       uid: process.user?.uid ?? 0,
-      rows: process.consoleSize?.height ?? 0,
-      columns: process.consoleSize?.width ?? 0,
+      rows: windowSize(process.consoleSize?.height),
+      columns: windowSize(process.consoleSize?.width),
       bind,
     },
   ];
+}
+
+/** struct winsize holds 16 bits. */
+function windowSize(value: number | bigint = 0): number {
+  if (value > 0xffff) throw new TsrunError("config", `/process/consoleSize: ${value} is more than a terminal can have`);
+  return Number(value);
 }

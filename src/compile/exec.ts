@@ -19,7 +19,7 @@ import { throwUnsupported, unsupportedOfProcess } from "./unsupported.ts";
 
 /** `process` of an exec: of `--process FILE`, or made by execProcess. */
 export interface ExecProcess extends ProcessSpec {
-  readonly consoleSize?: { readonly height: number; readonly width: number } | undefined;
+  readonly consoleSize?: { readonly height: number | bigint; readonly width: number | bigint } | undefined;
   readonly rlimits?: readonly Rlimit[] | undefined;
   readonly oomScoreAdj?: number | undefined;
 }
