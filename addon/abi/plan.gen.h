@@ -7,7 +7,7 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0x9ff361e3u;
+inline constexpr uint32_t kVocabularyHash = 0x6fd93b4fu;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 64;
@@ -204,9 +204,9 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"process.noNewPrivileges", 2, 0, {}},
     {"process.cwd", 2, 2, {FieldType::kStr, FieldType::kBool}},
     {"process.lookup", 2, 2, {FieldType::kStr, FieldType::kStr}},
-    {"process.exec", 2, 4, {FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kStrs}},
+    {"process.exec", 2, 5, {FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kBool}},
     {"fds.closeOnExec", 2, 1, {FieldType::kU64}},
-    {"keyring.join", 2, 1, {FieldType::kStr}},
+    {"keyring.join", 2, 2, {FieldType::kStr, FieldType::kU64}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -439,14 +439,14 @@ struct ProcessNoNewPrivileges {
   explicit ProcessNoNewPrivileges(const Record&) {}
 };
 
-/// Changes directory inside the new root (making it if asked to) and checks that it is reachable from the root (CVE-2024-21626).
+/// Changes directory inside the new root and checks that it is reachable from the root (CVE-2024-21626). As root first, which leaves EACCES to a second step; that one, `asUser`, does it only if the first was denied.
 struct ProcessCwd {
   static constexpr StepKind kKind = StepKind::kProcessCwd;
   Str path;
-  bool create;
+  bool as_user;
   explicit ProcessCwd(const Record& r)
       : path(r.str(0)),
-        create(r.bool_(1)) {}
+        as_user(r.bool_(1)) {}
 };
 
 /// Checks that the program can be found and executed, by the rules of execvp with this search path, so that create fails early.
@@ -459,18 +459,20 @@ struct ProcessLookup {
         path(r.str(1)) {}
 };
 
-/// Finds the program by the same rules and executes it.
+/// Finds the program by the same rules and executes it; `home` adds HOME to the environment, from /etc/passwd for the process's uid, else /.
 struct ProcessExec {
   static constexpr StepKind kKind = StepKind::kProcessExec;
   Str program;
   Str path;
   Strs args;
   Strs env;
+  bool home;
   explicit ProcessExec(const Record& r)
       : program(r.str(0)),
         path(r.str(1)),
         args(r.strs(2)),
-        env(r.strs(3)) {}
+        env(r.strs(3)),
+        home(r.bool_(4)) {}
 };
 
 /// Marks every file descriptor from this number on close-on-exec, and keeps those between 3 and it open for the program.
@@ -481,12 +483,14 @@ struct FdsCloseOnExec {
       : first(r.u64(0)) {}
 };
 
-/// Joins a new session keyring of this name, so that the caller's is not reachable.
+/// Joins a session keyring of this name, so that the caller's is not reachable, and adds these permissions to it (keyctl_setperm(3)). A kernel without keyrings has nothing to hide.
 struct KeyringJoin {
   static constexpr StepKind kKind = StepKind::kKeyringJoin;
   Str name;
+  uint64_t permissions;
   explicit KeyringJoin(const Record& r)
-      : name(r.str(0)) {}
+      : name(r.str(0)),
+        permissions(r.u64(1)) {}
 };
 
 /// Makes the container's gate: a listening unix socket in its state directory.
@@ -1012,7 +1016,7 @@ struct SeccompLoad {
         flags(r.u64(1)) {}
 };
 
-/// Runs a hook with the container's state on its standard input: stateBefore, the pid, stateAfter.
+/// Runs a hook with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit.
 struct HookRun {
   static constexpr StepKind kKind = StepKind::kHookRun;
   Str hook;

@@ -12,7 +12,7 @@ const spawn: HostStep = { kind: "process.spawn", cloneFlags: CLONE_NEWPID | CLON
 const wait = (name: Parameters<typeof point>[0]) => ({ kind: "sync.wait", point: point(name) }) as const;
 const signal = (name: Parameters<typeof point>[0]) => ({ kind: "sync.signal", point: point(name) }) as const;
 const encode = (host: HostStep[], container: ContainerStep[] = []): Uint8Array => encodePlan({ title: "test", host, container });
-const exec = (program: string, ...args: string[]): ContainerStep => ({ kind: "process.exec", program, path: "/usr/bin:/bin", args: [program, ...args], env: [] });
+const exec = (program: string, ...args: string[]): ContainerStep => ({ kind: "process.exec", program, path: "/usr/bin:/bin", args: [program, ...args], env: [], home: false });
 
 let directory: string;
 beforeAll(() => {
@@ -61,7 +61,7 @@ describe("the executor", () => {
   test("a failing container step is reported with side, index and kind, and its process is gone", () => {
     const session = openSession();
     const outcome = session.execute(
-      encode([spawn, wait("ready")], [{ kind: "process.setsid" }, { kind: "process.cwd", path: "/does-not-exist", create: false }, signal("ready")]),
+      encode([spawn, wait("ready")], [{ kind: "process.setsid" }, { kind: "process.cwd", path: "/does-not-exist", asUser: false }, signal("ready")]),
     );
     expect(outcome.failure).toMatchObject({ side: "container", index: 1, kind: "process.cwd", errno: 2 });
     expect(outcome.pid).toBeUndefined();

@@ -50,7 +50,7 @@ describe("encodePlan", () => {
     expect(() => encodePlan(plan({ kind: "process.oomScoreAdj", value: 0.5 }))).toThrow(/exact integer/);
     const env = Array.from({ length: limits.elements + 1 }, () => "A=1");
     expect(() =>
-      encodePlan({ title: "t", host: [], container: [{ kind: "process.exec", program: "x", path: "", args: [], env }] }),
+      encodePlan({ title: "t", host: [], container: [{ kind: "process.exec", program: "x", path: "", args: [], env, home: false }] }),
     ).toThrow(/elements/);
   });
 

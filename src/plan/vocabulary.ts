@@ -136,8 +136,8 @@ export const vocabulary = {
     code: 22,
     side: "container",
     about:
-      "Changes directory inside the new root (making it if asked to) and checks that it is reachable from the root (CVE-2024-21626).",
-    fields: { path: "str", create: "bool" },
+      "Changes directory inside the new root and checks that it is reachable from the root (CVE-2024-21626). As root first, which leaves EACCES to a second step; that one, `asUser`, does it only if the first was denied.",
+    fields: { path: "str", asUser: "bool" },
   },
   "process.lookup": {
     code: 23,
@@ -149,8 +149,9 @@ export const vocabulary = {
   "process.exec": {
     code: 24,
     side: "container",
-    about: "Finds the program by the same rules and executes it.",
-    fields: { program: "str", path: "str", args: "strs", env: "strs" },
+    about:
+      "Finds the program by the same rules and executes it; `home` adds HOME to the environment, from /etc/passwd for the process's uid, else /.",
+    fields: { program: "str", path: "str", args: "strs", env: "strs", home: "bool" },
   },
   "fds.closeOnExec": {
     code: 25,
@@ -162,8 +163,9 @@ export const vocabulary = {
   "keyring.join": {
     code: 26,
     side: "container",
-    about: "Joins a new session keyring of this name, so that the caller's is not reachable.",
-    fields: { name: "str" },
+    about:
+      "Joins a session keyring of this name, so that the caller's is not reachable, and adds these permissions to it (keyctl_setperm(3)). A kernel without keyrings has nothing to hide.",
+    fields: { name: "str", permissions: "u64:hex" },
   },
 
   // ---- the gate between create and start
@@ -469,7 +471,7 @@ export const vocabulary = {
   "hook.run": {
     code: 130,
     side: "both",
-    about: "Runs a hook with the container's state on its standard input: stateBefore, the pid, stateAfter.",
+    about: "Runs a hook with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit.",
     fields: {
       hook: "str",
       index: "u64",

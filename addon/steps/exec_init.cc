@@ -1,0 +1,147 @@
+// process.lookup and process.exec: one search, so that create and start agree on what is found.
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "addon/base/sys.h"
+#include "addon/base/text_array.h"
+#include "addon/exec/init_context.h"
+
+namespace tsrun {
+namespace {
+
+constexpr size_t kPathMax = 4096;
+
+/// 0, or why this file cannot be executed.
+int CheckExecutable(const char* path) {
+  struct stat st;
+  if (stat(path, &st) != 0) return errno;
+  if (S_ISDIR(st.st_mode)) return EISDIR;
+  // faccessat2 (Linux 5.8) with AT_EACCESS: access(2) would judge by what the real uid's capabilities were.
+  constexpr int kAtEaccess = 0x200;
+  if (syscall(439 /* faccessat2 */, AT_FDCWD, path, X_OK, kAtEaccess) != 0) return errno;
+  return 0;
+}
+
+/// Finds the program: a name with a slash as it is, another in the directories of `search` (an empty one is the current
+/// directory, as in execvp). Op::kLookup with the name as the config has it: ENOENT when the search found none, as runc,
+/// whatever the reason in each directory was.
+Status Find(const abi::Str& program, const abi::Str& search, char (&found)[kPathMax]) {
+  if (program.size >= kPathMax) return Status::Fail(Op::kLookup, ENAMETOOLONG, program.data);
+  if (strchr(program.data, '/') != nullptr) {
+    memcpy(found, program.data, program.size + 1);
+    const int err = CheckExecutable(found);
+    return err == 0 ? Status::Ok() : Status::Fail(Op::kLookup, err, program.data);
+  }
+  const char* at = search.data;
+  for (;;) {
+    const char* end = strchr(at, ':');
+    const size_t size = end != nullptr ? static_cast<size_t>(end - at) : strlen(at);
+    if (size + 1 + program.size < kPathMax) {
+      size_t used = 0;
+      if (size > 0) {
+        memcpy(found, at, size);
+        used = size;
+        found[used++] = '/';
+      } else {
+        memcpy(found, "./", 2);
+        used = 2;
+      }
+      memcpy(found + used, program.data, program.size + 1);
+      if (used + program.size < kPathMax && CheckExecutable(found) == 0) return Status::Ok();
+    }
+    if (end == nullptr) return Status::Fail(Op::kLookup, ENOENT, program.data);
+    at = end + 1;
+  }
+}
+
+/// Reads a number up to `stop`; false for anything else.
+bool ParseId(const char*& at, char stop, uint64_t& value) {
+  value = 0;
+  if (*at < '0' || *at > '9') return false;
+  for (; *at >= '0' && *at <= '9'; at++) {
+    value = value * 10 + static_cast<uint64_t>(*at - '0');
+    if (value > UINT32_MAX) return false;
+  }
+  return *at == stop;
+}
+
+/// Copies the home directory of one line "name:password:uid:gid:comment:home:shell" if it is this uid's.
+bool HomeOfLine(const char* at, uint64_t uid, char* home, size_t size) {
+  for (int field = 0; field < 2; field++) {
+    at = strchr(at, ':');
+    if (at == nullptr) return false;
+    at++;
+  }
+  uint64_t found;
+  if (!ParseId(at, ':', found) || found != uid) return false;
+  for (int field = 2; field < 5; field++) {
+    at = strchr(at, ':');
+    if (at == nullptr) return false;
+    at++;
+  }
+  const char* end = strchr(at, ':');
+  const size_t length = end != nullptr ? static_cast<size_t>(end - at) : strlen(at);
+  if (length == 0 || length >= size) return false;
+  memcpy(home, at, length);
+  home[length] = '\0';
+  return true;
+}
+
+/// The home directory of a uid by the container's /etc/passwd, or "/". The file is the image's: only a regular one is
+/// read, bounded, a line of more than the buffer is passed over (CVE-2022-31030's kind).
+void FindHome(uint64_t uid, char* home, size_t size) {
+  memcpy(home, "/", 2);
+  constexpr size_t kMostBytes = 4 * 1024 * 1024;
+  UniqueFd file(open("/etc/passwd", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  struct stat st;
+  if (!file.valid() || fstat(file.get(), &st) != 0 || !S_ISREG(st.st_mode)) return;
+  char buffer[4096];
+  size_t used = 0, total = 0;
+  bool skipping = false; // inside a line that did not fit
+  while (total < kMostBytes) {
+    const ssize_t got = sys::Retry([&] { return read(file.get(), buffer + used, sizeof buffer - 1 - used); });
+    if (got < 0) return;
+    total += static_cast<size_t>(got);
+    used += static_cast<size_t>(got);
+    if (got == 0) {
+      buffer[used] = '\0';
+      if (used > 0 && !skipping) HomeOfLine(buffer, uid, home, size);
+      return;
+    }
+    size_t start = 0;
+    for (size_t i = 0; i < used; i++) {
+      if (buffer[i] != '\n' && buffer[i] != '\0') continue;
+      buffer[i] = '\0';
+      if (!skipping && HomeOfLine(buffer + start, uid, home, size)) return;
+      skipping = false;
+      start = i + 1;
+    }
+    if (start == 0 && used == sizeof buffer - 1) {
+      skipping = true;
+      start = used;
+    }
+    memmove(buffer, buffer + start, used - start);
+    used -= start;
+  }
+}
+
+} // namespace
+
+Status Run(InitContext&, const abi::ProcessLookup& step) {
+  char found[kPathMax];
+  return Find(step.program, step.path, found);
+}
+
+Status Run(InitContext&, const abi::ProcessExec& step) {
+  char found[kPathMax];
+  TSRUN_TRY(Find(step.program, step.path, found));
+  char home[5 + kPathMax] = "HOME=";
+  if (step.home) FindHome(static_cast<uint64_t>(syscall(SYS_getuid)), home + 5, kPathMax);
+  TextArray args, env;
+  TSRUN_TRY(args.Fill(step.args));
+  TSRUN_TRY(env.Fill(step.env, step.home ? home : nullptr));
+  execve(found, args.get(), env.get());
+  return Status::Fail(Op::kExecve, errno, found);
+}
+
+} // namespace tsrun

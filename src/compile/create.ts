@@ -1,0 +1,164 @@
+/**
+ * create on one screen: both lists of the plan in the order in which they happen, with the reason where order binds.
+ * Each phase's own file says more. docs/parts/process-shapes.md has who makes and joins which namespace.
+ */
+import { rootRelPath } from "../core/brands.ts";
+import { point } from "../plan/encode.ts";
+import type { ContainerStep, HostStep, Plan } from "../plan/vocabulary.ts";
+import { compileCgroups } from "./cgroups.ts";
+import { connectConsole, openConsole } from "./console.ts";
+import { deviceSteps } from "./devices.ts";
+import { hookSteps } from "./hooks.ts";
+import { keepsOriginalGroups } from "./identity.ts";
+import type { CompileInput } from "./input.ts";
+import type { Place } from "./kill.ts";
+import { mountSteps } from "./mounts.ts";
+import {
+  enterCgroupNamespace,
+  enterNamespaces,
+  hasNamespace,
+  isCreated,
+  openNamespaces,
+  processShape,
+  serveNamespaces,
+} from "./namespaces.ts";
+import { pathSteps } from "./paths.ts";
+import { finishSteps, keyringSteps, oomSteps } from "./process.ts";
+import { rlimitSteps } from "./rlimits.ts";
+import { pivotSteps, rootFinishSteps, rootSteps } from "./root.ts";
+import { compileSeccomp } from "./seccomp.ts";
+import { sysctlSteps } from "./sysctl.ts";
+import { refuseUnsupported } from "./unsupported.ts";
+import { loopbackSteps, utsSteps } from "./uts.ts";
+
+/** The gate's socket in the state directory. */
+export const GATE_NAME = "gate";
+const GATE_SLOT = "gate";
+
+/** What later verbs have to know of a container, beside its pid: it goes into state.json. */
+export interface CreateRecord {
+  readonly cgroups: readonly Place[];
+  readonly sharesPidNamespace: boolean;
+  /** Whether there are hooks for which start and delete have to read config.json. */
+  readonly hooks: { readonly poststart: boolean; readonly poststop: boolean };
+  /** Without `process` the container can be created, but not started. */
+  readonly hasProcess: boolean;
+}
+
+export interface Compiled {
+  readonly plan: Plan;
+  readonly record: CreateRecord;
+  /** For the log: what the spec wants ignored with a warning. */
+  readonly warnings: readonly string[];
+}
+
+/** Throws `config`, `unsupported` or `usage` before anything is done. */
+export function compileCreate(input: CompileInput): Compiled {
+  refuseUnsupported(input);
+  const { id, config, facts, options } = input;
+  const { process, hooks } = config;
+  const warnings: string[] = [];
+  const container = { id, bundle: input.bundle, annotations: config.annotations };
+  const shape = processShape(config);
+  const userNamespace = hasNamespace(shape, "user");
+  const cgroups = compileCgroups(input);
+  const seccomp = compileSeccomp(input);
+  const [prestart, createRuntime] = (["prestart", "createRuntime"] as const).map((name) =>
+    hookSteps(name, hooks, container, "live"),
+  ) as [HostStep[], HostStep[]];
+  const hostHooks = [...prestart, ...createRuntime];
+
+  const host: HostStep[] = [
+    // All that can fail without a trace comes first.
+    ...openNamespaces(shape),
+    ...connectConsole(process, options.console),
+    ...seccomp.host,
+    { kind: "gate.listen", directory: options.stateDirectory, name: GATE_NAME, slot: GATE_SLOT },
+    ...cgroups.before,
+    {
+      kind: "process.spawn",
+      cloneFlags: shape.spawnFlags,
+      cgroup: cgroups.spawnSlot,
+      keepFds: options.preserveFds,
+    },
+    ...serveNamespaces(shape, input),
+    // The process is final now: a second stage would have left its limits and cgroups behind with the first.
+    ...cgroups.join,
+    ...oomSteps(process?.oomScoreAdj),
+    ...rlimitSteps(process?.rlimits, facts.launch.nofile),
+    { kind: "sync.signal", point: point("host-ready") },
+    ...(hostHooks.length === 0
+      ? []
+      : ([
+          { kind: "sync.wait", point: point("mounts-done") },
+          ...hostHooks,
+          { kind: "sync.signal", point: point("hooks-done") },
+        ] as const)),
+    { kind: "sync.wait", point: point("ready") },
+    ...(options.pidfdSocket === undefined ? [] : [{ kind: "pidfd.send", path: options.pidfdSocket } as const]),
+  ];
+
+  const gate: ContainerStep[] = [
+    { kind: "sync.signal", point: point("ready") },
+    { kind: "gate.wait", slot: GATE_SLOT },
+  ];
+  const steps: ContainerStep[] = [
+    // A clean process: Node ignores signals that the program must not inherit as ignored.
+    { kind: "process.signals", ignored: facts.launch.ignoredSignals },
+    ...enterNamespaces(shape, input),
+    // Nothing of these needs the host; meanwhile it waits for the kernel to move us (v1).
+    ...keyringSteps(id, userNamespace, options.noNewKeyring),
+    { kind: "process.setsid" },
+    ...utsSteps(input, shape),
+    ...loopbackSteps(shape),
+    ...rootSteps(input),
+    { kind: "sync.wait", point: point("host-ready") },
+    // Before cgroup file systems are mounted: they show the namespace's root.
+    ...enterCgroupNamespace(shape),
+    ...mountSteps(input),
+    ...deviceSteps(input),
+    ...(hostHooks.length === 0
+      ? []
+      : ([
+          { kind: "sync.signal", point: point("mounts-done") },
+          { kind: "sync.wait", point: point("hooks-done") },
+        ] as const)),
+    ...hookSteps("createContainer", hooks, container, "live"),
+    ...pivotSteps(input),
+    // While the root is writable.
+    ...(process === undefined || rootRelPath(process.cwd) === ""
+      ? []
+      : [{ kind: "fs.mkdir", path: rootRelPath(process.cwd), mode: 0o755 } as const]),
+    ...openConsole(process, hasNamespace(shape, "mount")),
+    ...rootFinishSteps(input),
+    // Before /proc/sys is made read-only.
+    ...sysctlSteps(input, shape),
+    ...pathSteps(input),
+    ...(process === undefined
+      ? gate
+      : finishSteps(
+          {
+            process,
+            facts,
+            userNamespace,
+            setgroupsDenied: isCreated(shape, "user") && facts.uid !== 0,
+            keepGroups: keepsOriginalGroups(config.annotations),
+            seccomp: seccomp.container,
+            preserveFds: options.preserveFds,
+            beforeExec: [...gate, ...hookSteps("startContainer", hooks, container, "live")],
+          },
+          warnings,
+        )),
+  ];
+
+  return {
+    plan: { title: `create ${id}`, host, container: steps },
+    record: {
+      cgroups: cgroups.places,
+      sharesPidNamespace: !isCreated(shape, "pid"),
+      hooks: { poststart: (hooks?.poststart ?? []).length > 0, poststop: (hooks?.poststop ?? []).length > 0 },
+      hasProcess: process !== undefined,
+    },
+    warnings: [...warnings, ...cgroups.warnings, ...seccomp.warnings],
+  };
+}

@@ -1,0 +1,41 @@
+/**
+ * delete: ends what still runs (with `force`, or when init's end does not end the others), removes what create made,
+ * then runs the poststop hooks (config.md, Lifecycle, steps 11 to 13). The state directory is the lifecycle's to remove.
+ */
+import type { HostStep, Plan } from "../plan/vocabulary.ts";
+import { type HookContainer, type Hooks, hookSteps } from "./hooks.ts";
+import { membershipPlace, type Place, thawSteps } from "./kill.ts";
+
+export interface DeleteInput extends HookContainer {
+  readonly pid: number;
+  readonly startTime: bigint;
+  /** Init is alive, and is to be killed: `delete --force`, or a container that was never started. */
+  readonly kill: boolean;
+  readonly sharesPidNamespace: boolean;
+  readonly cgroups: readonly Place[];
+  readonly hooks: Hooks | undefined;
+}
+
+const SIGKILL = 9;
+/** How long a killed process may take to go, and its cgroup to be removable. */
+const PATIENCE_MS = 10_000;
+
+export function compileDelete(input: DeleteInput): Plan {
+  const { id, pid, startTime, cgroups } = input;
+  const host: HostStep[] = [];
+  if (input.kill) host.push({ kind: "process.signal", pid, startTime, signal: SIGKILL, gone: true });
+  const place = membershipPlace(cgroups);
+  // Never a cgroup that we only joined: others may be in it.
+  const left = input.kill || input.sharesPidNamespace;
+  if (left && place?.created === true) {
+    host.push({ kind: "cgroup.signal", hierarchy: place.hierarchy, path: place.path, signal: SIGKILL });
+  }
+  if (left) host.push(...thawSteps(cgroups.filter(({ created }) => created)));
+  if (input.kill) host.push({ kind: "process.waitGone", pid, startTime, timeoutMs: PATIENCE_MS });
+  for (const { hierarchy, path, created } of cgroups) {
+    if (created) host.push({ kind: "cgroup.remove", hierarchy, path, timeoutMs: PATIENCE_MS });
+  }
+  // A poststop hook that fails is a warning: the rest goes on.
+  host.push(...hookSteps("poststop", input.hooks, input, "none").map((step) => ({ ...step, optional: true })));
+  return { title: `delete ${id}`, host, container: [] };
+}

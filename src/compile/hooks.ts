@@ -1,0 +1,75 @@
+/**
+ * Hooks of config.json (config.md, POSIX-platform Hooks), as hook.run steps.
+ *
+ *     hook             list        when                                          status    pid
+ *     prestart         host        mounts done, root not entered                 creating  the host's
+ *     createRuntime    host        after prestart                                creating  the host's
+ *     createContainer  container   after those, before root.pivot                creating  the container's own
+ *     startContainer   container   after the gate, before process.exec           created   the container's own
+ *     poststart        host        start: the program runs                       running   the host's
+ *     poststop         host        delete: all is removed                        stopped   none
+ */
+import type { StepOf } from "../plan/vocabulary.ts";
+
+export type HookName = "prestart" | "createRuntime" | "createContainer" | "startContainer" | "poststart" | "poststop";
+
+export interface Hook {
+  readonly path: string;
+  readonly args?: readonly string[] | undefined;
+  readonly env?: readonly string[] | undefined;
+  /** Seconds. */
+  readonly timeout?: number | undefined;
+}
+export type Hooks = { readonly [Name in HookName]?: readonly Hook[] | undefined };
+
+/** What a hook is told of its container. */
+export interface HookContainer {
+  readonly id: string;
+  readonly bundle: string;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+}
+
+/** The version of the runtime-spec that the state on a hook's standard input follows. */
+export const STATE_OCI_VERSION = "1.3.0";
+
+const statusOf = {
+  prestart: "creating",
+  createRuntime: "creating",
+  createContainer: "creating",
+  startContainer: "created",
+  poststart: "running",
+  poststop: "stopped",
+} as const satisfies Record<HookName, string>;
+
+/**
+ * The steps of one kind of hook. `pid`: a number when it is known now (poststart), "live" when the step puts in the pid
+ * of the running plan (as the side of the step sees it), "none" without one: then stateAfter is empty.
+ */
+export function hookSteps(
+  name: HookName,
+  hooks: Hooks | undefined,
+  container: HookContainer,
+  pid: number | "live" | "none",
+): StepOf<"hook.run">[] {
+  const { id, bundle, annotations = {} } = container;
+  const head = { ociVersion: STATE_OCI_VERSION, id, status: statusOf[name] };
+  const tail = { bundle, annotations };
+  let stateBefore: string;
+  let stateAfter = "";
+  if (pid === "live") {
+    stateBefore = `${JSON.stringify(head).slice(0, -1)},"pid":`;
+    stateAfter = `,${JSON.stringify(tail).slice(1)}`;
+  } else stateBefore = JSON.stringify(pid === "none" ? { ...head, ...tail } : { ...head, pid, ...tail });
+  return (hooks?.[name] ?? []).map((hook, index) => ({
+    kind: "hook.run",
+    hook: name,
+    index,
+    path: hook.path,
+    // execve(2) wants an argv[0].
+    args: hook.args === undefined || hook.args.length === 0 ? [hook.path] : hook.args,
+    env: hook.env ?? [],
+    timeoutMs: Math.ceil((hook.timeout ?? 0) * 1000),
+    stateBefore,
+    stateAfter,
+  }));
+}

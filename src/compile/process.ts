@@ -1,0 +1,118 @@
+/**
+ * The last part of the container's list: from a finished root to execve. Order and reasons:
+ *
+ *     process.noNewPrivileges   before seccomp.load, which may do without CAP_SYS_ADMIN then
+ *     seccomp.load              here without no_new_privs: it needs CAP_SYS_ADMIN, which caps.apply takes away
+ *     process.stdioOwner        needs CAP_CHOWN: before the identity changes
+ *     process.cwd               as root first: the user may not be able to look into it (as runc). After path.mask, or
+ *                               the process would stand below a mask
+ *     caps.bounding             needs CAP_SETPCAP: before the identity changes
+ *     identity.set              keeps the permitted set
+ *     process.cwd (asUser)      when root was denied (NFS, FUSE)
+ *     caps.apply                last use of the kept capabilities
+ *     process.lookup            as the user, so that create fails early
+ *     fds.closeOnExec           CVE-2024-21626; after all else that opens descriptors
+ *     seccomp.load              here with no_new_privs: as late as possible, yet in create
+ *     sync.signal ready, gate.wait, hook.run startContainer        (create only)
+ *     process.exec
+ */
+import { TsrunError } from "../core/errors.ts";
+import { rootRelPath } from "../core/brands.ts";
+import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
+import { type CapabilityNames, capabilityMasks } from "./capabilities.ts";
+import type { HostFacts } from "../host/facts.ts";
+import { identityStep, type User } from "./identity.ts";
+
+/** Search path when the environment has no PATH: confstr(_CS_PATH), as execvp(3). */
+const DEFAULT_PATH = "/bin:/usr/bin";
+
+/** `process` of config.json or of `exec --process`, as far as this file reads it. */
+export interface ProcessSpec {
+  readonly args?: readonly string[] | undefined;
+  readonly env?: readonly string[] | undefined;
+  readonly cwd: string;
+  readonly user?: User | undefined;
+  readonly terminal?: boolean | undefined;
+  readonly capabilities?: CapabilityNames | undefined;
+  readonly noNewPrivileges?: boolean | undefined;
+}
+
+export interface FinishInput {
+  readonly process: ProcessSpec;
+  readonly facts: Pick<HostFacts, "lastCapability" | "permittedCapabilities">;
+  /** The container has a user namespace, in which it has every capability. */
+  readonly userNamespace: boolean;
+  readonly setgroupsDenied: boolean;
+  readonly keepGroups: boolean;
+  /** seccomp.load of the profile, or nothing. */
+  readonly seccomp: readonly ContainerStep[];
+  /** Descriptors from 3 on that the program keeps. */
+  readonly preserveFds: number;
+  /** Steps between "all is done" and execve: the gate and its hooks. */
+  readonly beforeExec: readonly ContainerStep[];
+}
+
+export function finishSteps(input: FinishInput, warnings: string[]): ContainerStep[] {
+  const { process } = input;
+  const [program] = process.args ?? [];
+  if (program === undefined || program === "") throw new TsrunError("config", "/process/args: no program is named");
+  const { env, home } = environment(process.env);
+  const path = env.find((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) ?? DEFAULT_PATH;
+  const masks = capabilityMasks(
+    process.capabilities,
+    {
+      lastCapability: input.facts.lastCapability,
+      grantable: input.userNamespace ? ~0n : input.facts.permittedCapabilities,
+    },
+    warnings,
+  );
+  const noNewPrivileges = process.noNewPrivileges === true;
+  const steps: ContainerStep[] = [];
+  if (noNewPrivileges) steps.push({ kind: "process.noNewPrivileges" });
+  else steps.push(...input.seccomp);
+  const identity = identityStep(process.user, input);
+  if (process.terminal !== true) steps.push({ kind: "process.stdioOwner", uid: process.user?.uid ?? 0 });
+  const cwd = `/${rootRelPath(process.cwd)}`;
+  steps.push(
+    { kind: "process.cwd", path: cwd, asUser: false },
+    { kind: "caps.bounding", keep: masks.bounding },
+    identity,
+    { kind: "process.cwd", path: cwd, asUser: true },
+    {
+      kind: "caps.apply",
+      effective: masks.effective,
+      permitted: masks.permitted,
+      inheritable: masks.inheritable,
+      ambient: masks.ambient,
+    },
+    { kind: "process.lookup", program, path },
+    { kind: "fds.closeOnExec", first: 3 + input.preserveFds },
+  );
+  if (noNewPrivileges) steps.push(...input.seccomp);
+  steps.push(...input.beforeExec, { kind: "process.exec", program, path, args: process.args ?? [], env, home });
+  return steps;
+}
+
+/** A session keyring of the container's own; a user namespace's root needs "other" search, as runc. */
+export function keyringSteps(id: string, userNamespace: boolean, noNewKeyring: boolean): ContainerStep[] {
+  if (noNewKeyring) return [];
+  return [{ kind: "keyring.join", name: `_ses.${id}`, permissions: userNamespace ? 0x8 : 0x8_0000 }];
+}
+
+/** oom_score_adj: written by the host, as lowering it needs privilege there. */
+export function oomSteps(oomScoreAdj: number | undefined): HostStep[] {
+  return oomScoreAdj === undefined ? [] : [{ kind: "process.oomScoreAdj", value: oomScoreAdj }];
+}
+
+/** The environment without repeated names (the last one counts), and whether HOME has to be looked up (as runc). */
+function environment(entries: readonly string[] | undefined): { env: string[]; home: boolean } {
+  const byName = new Map<string, string>();
+  for (const [i, entry] of (entries ?? []).entries()) {
+    const end = entry.indexOf("=");
+    if (end < 1) throw new TsrunError("config", `/process/env/${i}: ${JSON.stringify(entry)} is not NAME=VALUE`);
+    byName.set(entry.slice(0, end), entry);
+  }
+  const home = (byName.get("HOME") ?? "HOME=") === "HOME=";
+  if (home) byName.delete("HOME");
+  return { env: [...byName.values()], home };
+}

@@ -1,0 +1,165 @@
+import { createHash } from "node:crypto";
+import { type FieldType, type Plan, type RenderHint, type Step, syncPoints, vocabulary } from "./vocabulary.ts";
+
+/** Text beyond this many characters is cut; its length and hash stand for the rest, so that two texts never look alike. */
+const LONG = 160;
+const KEPT = 100;
+
+const bits = (names: Readonly<Record<string, number>>) => (value: bigint) => {
+  const found: string[] = [];
+  let rest = value;
+  for (const name in names) {
+    const bit = BigInt(names[name] as number);
+    if ((rest & bit) !== bit) continue;
+    found.push(name);
+    rest &= ~bit;
+  }
+  if (rest !== 0n) found.push(`0x${rest.toString(16)}`);
+  return found.length === 0 ? "0" : found.join("|");
+};
+const oneOf = (names: Readonly<Record<string, number>>) => (value: bigint) =>
+  Object.keys(names).find((name) => BigInt(names[name] as number) === value) ?? String(value);
+const numbered = (names: readonly string[]) => (value: bigint) => names[Number(value)] ?? String(value);
+
+// Names as the kernel's headers have them, without the common prefix.
+const signals =
+  "0 HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS".split(
+    " ",
+  );
+const rlimits =
+  "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME".split(" ");
+const capabilities =
+  "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE".split(
+    " ",
+  );
+
+const UNLIMITED = 0xffff_ffff_ffff_ffffn;
+
+const hints: Readonly<Record<RenderHint, (value: bigint) => string>> = {
+  clone: bits({
+    NEWTIME: 0x80,
+    NEWNS: 0x2_0000,
+    NEWCGROUP: 0x200_0000,
+    NEWUTS: 0x400_0000,
+    NEWIPC: 0x800_0000,
+    NEWUSER: 0x1000_0000,
+    NEWPID: 0x2000_0000,
+    NEWNET: 0x4000_0000,
+  }),
+  attr: bits({
+    RDONLY: 0x1,
+    NOSUID: 0x2,
+    NODEV: 0x4,
+    NOEXEC: 0x8,
+    // The atime setting is a number of two bits, of which these are values.
+    NOATIME: 0x10,
+    STRICTATIME: 0x20,
+    NODIRATIME: 0x80,
+    IDMAP: 0x10_0000,
+    NOSYMFOLLOW: 0x20_0000,
+  }),
+  prop: bits({ REC: 0x4000, UNBINDABLE: 1 << 17, PRIVATE: 1 << 18, SLAVE: 1 << 19, SHARED: 1 << 20 }),
+  octal: (value) => `0${value.toString(8)}`,
+  hex: (value) => `0x${value.toString(16)}`,
+  signal: (value) => (signals[Number(value)] === undefined ? String(value) : `SIG${signals[Number(value)]}`),
+  caps: (value) => {
+    const known = (1n << BigInt(capabilities.length)) - 1n;
+    if ((value & known) === known) return "all";
+    return bits(Object.fromEntries(capabilities.map((name, i) => [name, 2 ** i])))(value);
+  },
+  rlimit: numbered(rlimits),
+  point: oneOf(syncPoints),
+  devtype: oneOf({ fifo: 0o10000, char: 0o20000, block: 0o60000 }),
+  pivot: numbered(["pivot_root", "MS_MOVE", "chroot"]),
+};
+
+function shorten(text: string): string {
+  if (text.length <= LONG) return text;
+  const hash = createHash("sha256").update(text).digest("hex").slice(0, 16);
+  return `${text.slice(0, KEPT)}… (${text.length} characters, sha256 ${hash})`;
+}
+
+function quote(text: string): string {
+  return shorten(/^[\w@%+=:,./-]+$/.test(text) ? text : JSON.stringify(text));
+}
+
+/** One field as text, or undefined when it says nothing: false, no slot, an empty list or text, no flags. */
+function renderField(value: unknown, type: FieldType, hint: RenderHint | undefined): string | undefined {
+  switch (type) {
+    case "bool":
+      return value === true ? "yes" : undefined;
+    case "slot":
+      return value === null ? undefined : `<${value as string}>`;
+    case "str":
+      return value === "" ? undefined : quote(value as string);
+    case "strs": {
+      const texts = value as readonly string[];
+      return texts.length === 0 ? undefined : shorten(JSON.stringify(texts));
+    }
+    case "u64s": {
+      const numbers = value as readonly (number | bigint)[];
+      return numbers.length === 0 ? undefined : shorten(`[${numbers.join(",")}]`);
+    }
+    case "bytes": {
+      const bytes = value as Uint8Array;
+      const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 16);
+      return bytes.length === 0 ? undefined : `(${bytes.length} bytes, sha256 ${hash})`;
+    }
+    case "i64":
+      return String(value);
+    case "u64": {
+      const number = BigInt.asUintN(64, BigInt(value as number | bigint));
+      if (hint === undefined) return number === UNLIMITED ? "unlimited" : String(number);
+      if (number === 0n && (hint === "attr" || hint === "prop" || hint === "hex" || hint === "clone")) return undefined;
+      return hints[hint](number);
+    }
+  }
+}
+
+/** A step's fields as `name=value`, in the vocabulary's order; those at their neutral value are left out. */
+export function renderFields(step: Step): string {
+  if (step.kind === "cgroup.write") {
+    return `${quote(step.hierarchy + step.path)} ${step.file} = ${quote(step.value.trimEnd())}`;
+  }
+  const fields: Readonly<Record<string, string>> = vocabulary[step.kind].fields;
+  const values = step as unknown as Readonly<Record<string, unknown>>;
+  const parts: string[] = [];
+  for (const name in fields) {
+    const [type, hint] = (fields[name] as string).split(":") as [FieldType, RenderHint | undefined];
+    const text = renderField(values[name], type, hint);
+    if (text !== undefined) parts.push(type === "bool" ? name : `${name}=${text}`);
+  }
+  return parts.join(" ");
+}
+
+/**
+ * A plan as stable text, one line a step: the side, the index that messages name, the kind, `?` for a step whose failure
+ * is passed over, and the fields. This is `tsrun plan` and the golden tests' format.
+ */
+export function renderPlan(plan: Plan): string {
+  const lines = [`# ${plan.title}`];
+  const list = (side: string, steps: readonly Step[]): void => {
+    const width = String(Math.max(0, steps.length - 1)).length;
+    for (const [i, step] of steps.entries()) {
+      const kind = step.optional === true ? `${step.kind}?` : step.kind;
+      lines.push(`${side} ${String(i).padStart(width)} ${kind.padEnd(24)} ${renderFields(step)}`.trimEnd());
+    }
+  };
+  list("host", plan.host);
+  list("container", plan.container);
+  return `${lines.join("\n")}\n`;
+}
+
+/** A plan as JSON: integers beyond 2^53 as decimal strings, bytes as base64. */
+export function planToJson(plan: Plan): string {
+  return JSON.stringify(
+    plan,
+    (_, value: unknown) => {
+      if (typeof value === "bigint") {
+        return value <= BigInt(Number.MAX_SAFE_INTEGER) && value >= 0n ? Number(value) : value.toString();
+      }
+      return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;
+    },
+    2,
+  );
+}
