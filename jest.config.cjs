@@ -6,7 +6,12 @@ const base = {
 };
 module.exports = {
   projects: [
-    { ...base, displayName: "unit", testMatch: ["<rootDir>/{src,spec-schemas,scripts}/**/*.test.ts"], testPathIgnorePatterns: ["\\.root\\.test\\.ts$"] },
+    {
+      ...base,
+      displayName: "unit",
+      testMatch: ["<rootDir>/{src,spec-schemas,scripts}/**/*.test.ts"],
+      testPathIgnorePatterns: ["\\.root\\.test\\.ts$"],
+    },
     { ...base, displayName: "root", testMatch: ["<rootDir>/src/**/*.root.test.ts"] },
     { ...base, displayName: "conformance", testMatch: ["<rootDir>/conformance-tests/**/*.test.ts"] },
   ],

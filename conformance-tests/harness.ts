@@ -1,5 +1,17 @@
-import { spawnSync, type SpawnSyncReturns } from "node:child_process";
-import { chmodSync, cpSync, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { type SpawnSyncReturns, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 
 /** The runtime under test: RUNTIME=runc runs the same behaviour tests against a peer. */
@@ -23,13 +35,18 @@ let rootfsTemplate: string | undefined;
 function busyboxRootfs(work: string): string {
   if (rootfsTemplate !== undefined) return rootfsTemplate;
   const rootfs = join(work, "rootfs-template");
-  for (const folder of ["bin", "dev", "etc", "proc", "sys", "tmp", "root", "run", "var", "usr"]) mkdirSync(join(rootfs, folder), { recursive: true });
+  for (const folder of ["bin", "dev", "etc", "proc", "sys", "tmp", "root", "run", "var", "usr"])
+    mkdirSync(join(rootfs, folder), { recursive: true });
   chmodSync(join(rootfs, "tmp"), 0o1777);
   cpSync("/bin/busybox", join(rootfs, "bin/busybox"));
   const applets = spawnSync("/bin/busybox", ["--list"], { encoding: "utf8" }).stdout.split("\n");
-  for (const applet of applets) if (applet !== "" && applet !== "busybox") linkSync(join(rootfs, "bin/busybox"), join(rootfs, "bin", applet));
+  for (const applet of applets)
+    if (applet !== "" && applet !== "busybox") linkSync(join(rootfs, "bin/busybox"), join(rootfs, "bin", applet));
   symlinkSync("bin", join(rootfs, "sbin"));
-  writeFileSync(join(rootfs, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n");
+  writeFileSync(
+    join(rootfs, "etc/passwd"),
+    "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+  );
   writeFileSync(join(rootfs, "etc/group"), "root:x:0:\nnogroup:x:65534:\n");
   rootfsTemplate = rootfs;
   return rootfs;
@@ -54,15 +71,28 @@ export class Sandbox {
   }
 
   /** Runs the runtime with this sandbox's state root. */
-  run(args: readonly string[], options: { input?: string; env?: NodeJS.ProcessEnv; cwd?: string; timeoutMs?: number; global?: readonly string[] } = {}): Result {
-    const result: SpawnSyncReturns<string> = spawnSync(RUNTIME, ["--root", this.root, ...(options.global ?? []), ...args], {
-      encoding: "utf8",
-      input: options.input ?? "",
-      env: options.env ?? { PATH: process.env.PATH },
-      cwd: options.cwd ?? this.work,
-      timeout: options.timeoutMs ?? 60_000,
-      maxBuffer: 64 * 1024 * 1024,
-    });
+  run(
+    args: readonly string[],
+    options: {
+      input?: string;
+      env?: NodeJS.ProcessEnv;
+      cwd?: string;
+      timeoutMs?: number;
+      global?: readonly string[];
+    } = {},
+  ): Result {
+    const result: SpawnSyncReturns<string> = spawnSync(
+      RUNTIME,
+      ["--root", this.root, ...(options.global ?? []), ...args],
+      {
+        encoding: "utf8",
+        input: options.input ?? "",
+        env: options.env ?? { PATH: process.env.PATH },
+        cwd: options.cwd ?? this.work,
+        timeout: options.timeoutMs ?? 60_000,
+        maxBuffer: 64 * 1024 * 1024,
+      },
+    );
     if (result.error !== undefined) throw result.error;
     return { status: result.status, stdout: result.stdout, stderr: result.stderr };
   }
@@ -70,7 +100,8 @@ export class Sandbox {
   /** Runs and expects success; the error shows everything otherwise. */
   ok(args: readonly string[], options: Parameters<Sandbox["run"]>[1] = {}): Result {
     const result = this.run(args, options);
-    if (result.status !== 0) throw new Error(`${RUNTIME} ${args.join(" ")}: status ${result.status}\n${result.stdout}${result.stderr}`);
+    if (result.status !== 0)
+      throw new Error(`${RUNTIME} ${args.join(" ")}: status ${result.status}\n${result.stdout}${result.stderr}`);
     return result;
   }
 
@@ -101,11 +132,22 @@ export class Sandbox {
   }
 
   /** `run` in the foreground: what the program printed and how it ended. */
-  container(program: string | readonly string[], edit?: (config: Config, bundle: string) => void, flags: readonly string[] = []): Result {
+  container(
+    program: string | readonly string[],
+    edit?: (config: Config, bundle: string) => void,
+    flags: readonly string[] = [],
+  ): Result {
     return this.run(["run", "--bundle", this.bundle(program, edit), ...flags, this.id()]);
   }
 
-  state(id: string): { status: string; pid: number; id: string; ociVersion: string; bundle: string; annotations?: Record<string, string> } {
+  state(id: string): {
+    status: string;
+    pid: number;
+    id: string;
+    ociVersion: string;
+    bundle: string;
+    annotations?: Record<string, string>;
+  } {
     return JSON.parse(this.ok(["state", id]).stdout);
   }
 
@@ -122,12 +164,14 @@ export class Sandbox {
   /** State entries, processes, mounts and cgroups of this sandbox that are still there. */
   leftovers(): string[] {
     const left = readdirSync(this.root).map((entry) => `state ${entry}`);
-    for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n")) if (line.includes(this.name)) left.push(`mount ${line}`);
+    for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n"))
+      if (line.includes(this.name)) left.push(`mount ${line}`);
     left.push(...cgroups(this.name).map((path) => `cgroup ${path}`));
     for (const pid of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
       try {
         if (readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "tsrun-init") left.push(`process ${pid}`);
-        else if (readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(`/tsrun-test/${this.name}`)) left.push(`process ${pid}`);
+        else if (readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(`/tsrun-test/${this.name}`))
+          left.push(`process ${pid}`);
       } catch (error) {
         if (!["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
       }
@@ -164,7 +208,9 @@ function cgroups(name: string): string[] {
   return hierarchies().flatMap((hierarchy) => {
     const parent = join(hierarchy, "tsrun-test");
     if (!existsSync(parent)) return [];
-    return readdirSync(parent).filter((entry) => entry.startsWith(name)).map((entry) => join(parent, entry));
+    return readdirSync(parent)
+      .filter((entry) => entry.startsWith(name))
+      .map((entry) => join(parent, entry));
   });
 }
 

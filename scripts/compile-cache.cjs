@@ -24,7 +24,9 @@ if (process.argv[2] === "--warm") {
   try {
     mkdirSync(join(bundle, "rootfs"));
     execFileSync(process.execPath, ["--no-warnings", join(__dirname, "main.cjs"), "spec", "--bundle", bundle]);
-    execFileSync(process.execPath, ["--no-warnings", __filename, "--warm", bundle], { stdio: ["ignore", "ignore", "inherit"] });
+    execFileSync(process.execPath, ["--no-warnings", __filename, "--warm", bundle], {
+      stdio: ["ignore", "ignore", "inherit"],
+    });
   } finally {
     rmSync(bundle, { recursive: true });
   }

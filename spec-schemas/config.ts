@@ -15,7 +15,10 @@ const int32 = z.int().check(z.gte(-2_147_483_648), z.lte(2_147_483_647));
  * 64-bit integers are numbers as long as they are exact (below 2^53) and bigints beyond: the loader keeps every digit of
  * RLIM_INFINITY (src/bundle/json.ts).
  */
-const uint64 = z.union([z.int().check(z.gte(0)), z.bigint().check(z.gte(0n), z.lte(18_446_744_073_709_551_615n))], "an integer from 0 to 2^64-1");
+const uint64 = z.union(
+  [z.int().check(z.gte(0)), z.bigint().check(z.gte(0n), z.lte(18_446_744_073_709_551_615n))],
+  "an integer from 0 to 2^64-1",
+);
 const int64 = z.union(
   [z.int(), z.bigint().check(z.gte(-9_223_372_036_854_775_808n), z.lte(9_223_372_036_854_775_807n))],
   "an integer of 64 bits",
@@ -23,7 +26,12 @@ const int64 = z.union(
 const optional = z.optional;
 const mapOfText = z.record(text, text);
 
-const hook = z.object({ path: text, args: optional(texts), env: optional(texts), timeout: optional(z.int().check(z.gte(1))) });
+const hook = z.object({
+  path: text,
+  args: optional(texts),
+  env: optional(texts),
+  timeout: optional(z.int().check(z.gte(1))),
+});
 const hooks = z.object({
   prestart: optional(z.array(hook)),
   createRuntime: optional(z.array(hook)),
@@ -94,13 +102,23 @@ export const processSchema = z.object({
   consoleSize: optional(z.object({ height: uint64, width: uint64 })),
   user: optional(user),
   capabilities: optional(capabilities),
-  rlimits: optional(z.array(z.object({ type: z.string().check(z.regex(/^RLIMIT_[A-Z]+$/, "a name such as RLIMIT_NOFILE")), soft: uint64, hard: uint64 }))),
+  rlimits: optional(
+    z.array(
+      z.object({
+        type: z.string().check(z.regex(/^RLIMIT_[A-Z]+$/, "a name such as RLIMIT_NOFILE")),
+        soft: uint64,
+        hard: uint64,
+      }),
+    ),
+  ),
   noNewPrivileges: optional(z.boolean()),
   oomScoreAdj: optional(z.int()),
   apparmorProfile: optional(text),
   selinuxLabel: optional(text),
   scheduler: optional(scheduler),
-  ioPriority: optional(z.object({ class: z.enum(["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"]), priority: optional(int32) })),
+  ioPriority: optional(
+    z.object({ class: z.enum(["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"]), priority: optional(int32) }),
+  ),
   execCPUAffinity: optional(z.object({ initial: optional(cpuList), final: optional(cpuList) })),
 });
 
@@ -158,7 +176,9 @@ const resources = z.object({
     z.object({
       weight: optional(uint16),
       leafWeight: optional(uint16),
-      weightDevice: optional(z.array(z.object({ major: int64, minor: int64, weight: optional(uint16), leafWeight: optional(uint16) }))),
+      weightDevice: optional(
+        z.array(z.object({ major: int64, minor: int64, weight: optional(uint16), leafWeight: optional(uint16) })),
+      ),
       throttleReadBpsDevice: optional(throttle),
       throttleWriteBpsDevice: optional(throttle),
       throttleReadIOPSDevice: optional(throttle),
@@ -166,9 +186,13 @@ const resources = z.object({
     }),
   ),
   hugepageLimits: optional(
-    z.array(z.object({ pageSize: z.string().check(z.regex(/^[1-9][0-9]*[KMG]B$/, "a size such as 2MB")), limit: uint64 })),
+    z.array(
+      z.object({ pageSize: z.string().check(z.regex(/^[1-9][0-9]*[KMG]B$/, "a size such as 2MB")), limit: uint64 }),
+    ),
   ),
-  network: optional(z.object({ classID: optional(uint32), priorities: optional(z.array(z.object({ name: text, priority: uint32 }))) })),
+  network: optional(
+    z.object({ classID: optional(uint32), priorities: optional(z.array(z.object({ name: text, priority: uint32 }))) }),
+  ),
   rdma: optional(z.record(text, z.object({ hcaHandles: optional(uint32), hcaObjects: optional(uint32) }))),
 });
 
@@ -238,7 +262,9 @@ const seccomp = z.object({
         names: z.array(text).check(z.minLength(1)),
         action,
         errnoRet: optional(uint32),
-        args: optional(z.array(z.object({ index: uint32, value: uint64, valueTwo: optional(uint64), op: z.enum(seccompOperators) }))),
+        args: optional(
+          z.array(z.object({ index: uint32, value: uint64, valueTwo: optional(uint64), op: z.enum(seccompOperators) })),
+        ),
       }),
     ),
   ),
@@ -274,7 +300,15 @@ const linux = z.object({
   memoryPolicy: optional(
     z.object({
       mode: optional(
-        z.enum(["MPOL_DEFAULT", "MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_WEIGHTED_INTERLEAVE", "MPOL_PREFERRED", "MPOL_PREFERRED_MANY", "MPOL_LOCAL"]),
+        z.enum([
+          "MPOL_DEFAULT",
+          "MPOL_BIND",
+          "MPOL_INTERLEAVE",
+          "MPOL_WEIGHTED_INTERLEAVE",
+          "MPOL_PREFERRED",
+          "MPOL_PREFERRED_MANY",
+          "MPOL_LOCAL",
+        ]),
       ),
       nodes: optional(text),
       flags: optional(z.array(z.enum(["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"]))),

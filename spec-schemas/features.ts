@@ -38,7 +38,13 @@ export const featuresSchema = z.object({
       ),
       apparmor: optional(enabled),
       selinux: optional(enabled),
-      intelRdt: optional(z.object({ enabled: optional(z.boolean()), schemata: optional(z.boolean()), monitoring: optional(z.boolean()) })),
+      intelRdt: optional(
+        z.object({
+          enabled: optional(z.boolean()),
+          schemata: optional(z.boolean()),
+          monitoring: optional(z.boolean()),
+        }),
+      ),
       memoryPolicy: optional(z.object({ modes: optional(texts), flags: optional(texts) })),
       mountExtensions: optional(z.object({ idmap: optional(enabled) })),
       netDevices: optional(enabled),

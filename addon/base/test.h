@@ -56,4 +56,6 @@ inline int RunAll(const char* file) {
     return;                                                                                                            \
   } while (0)
 #define RUN_TESTS()                                                                                                    \
-  int main() { return ::tsrun::test::RunAll(__FILE__); }
+  int main() {                                                                                                         \
+    return ::tsrun::test::RunAll(__FILE__);                                                                            \
+  }

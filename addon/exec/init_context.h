@@ -12,7 +12,7 @@ struct InitContext {
   UniqueFd root; // the container's root mount (O_PATH), from root.bind on; later targets are resolved inside it
   UniqueFd proc; // a procfs of our own, opened by the step that needs it first
   bool cwd_denied = false; // process.cwd as root got EACCES: the one as the user tries again
-  uint32_t host_pid = 0; // the container's pid as the host sees it; known after the first sync.wait
+  uint32_t host_pid = 0;   // the container's pid as the host sees it; known after the first sync.wait
 };
 
 /// Every container step is one overload of Run, in addon/steps/*_init.cc (or *.cc when the host has it too).

@@ -1,5 +1,6 @@
-// bin/tsrun: records what Node would change of the process (limits, ignored signals, valid descriptors), takes what could
-// change Node out of its environment, and executes the Node that tsrun was built for with dist/main.cjs beside it.
+// bin/tsrun: records what Node would change of the process (limits, ignored signals, valid descriptors), takes what
+// could change Node out of its environment, and executes the Node that tsrun was built for with dist/main.cjs beside
+// it.
 //
 // TSRUN_LAUNCH=v1;nofile=SOFT:HARD;ignored=HEX;fds=0,1,2,…   (bit n-1 of `ignored` is signal n; `fds` stops at 1024)
 #include <csignal>
@@ -70,9 +71,10 @@ char* g_arguments[kMaxArguments];
 void Record() {
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
-  int length = snprintf(g_launch, sizeof g_launch, "TSRUN_LAUNCH=v1;nofile=%llu:%llu;ignored=%llx;fds=",
-                        static_cast<unsigned long long>(limit.rlim_cur),
-                        static_cast<unsigned long long>(limit.rlim_max), IgnoredSignals());
+  int length =
+      snprintf(g_launch, sizeof g_launch,
+               "TSRUN_LAUNCH=v1;nofile=%llu:%llu;ignored=%llx;fds=", static_cast<unsigned long long>(limit.rlim_cur),
+               static_cast<unsigned long long>(limit.rlim_max), IgnoredSignals());
   bool first = true;
   // Descriptors are numbered densely; a gap of 64 closed ones ends the search, so that 3 to 5 system calls do.
   for (int fd = 0, closed = 0; fd < kMaxFds && closed < 64; fd++) {
@@ -96,7 +98,8 @@ int main(int argc, char** argv, char** envp) {
   FindRoot(root, sizeof root);
   snprintf(script, sizeof script, "%s/dist/main.cjs", root);
   const char* chosen = node;
-  if (!ReadNodePath(root, node, sizeof node)) chosen = access("/usr/bin/node", X_OK) == 0 ? "/usr/bin/node" : "/usr/local/bin/node";
+  if (!ReadNodePath(root, node, sizeof node))
+    chosen = access("/usr/bin/node", X_OK) == 0 ? "/usr/bin/node" : "/usr/local/bin/node";
   Record();
 
   static char kName[] = "tsrun", kNoWarnings[] = "--no-warnings";

@@ -42,7 +42,8 @@ Status OpenTerminal(int root, UniqueFd& master, UniqueFd& slave, char (&name)[32
 /// is there already; never what a link points at.
 Status BindConsole(int root, int slave) {
   constexpr uint64_t kResolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  UniqueFd made(sys::Openat2(root, "dev/console", O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600, kResolve));
+  UniqueFd made(
+      sys::Openat2(root, "dev/console", O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600, kResolve));
   if (!made.valid() && errno != EEXIST) return Status::Fail(Op::kOpenat2, errno, "dev/console");
   UniqueFd target(sys::Openat2(root, "dev/console", O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, kResolve));
   if (!target.valid()) return Status::Fail(Op::kOpenat2, errno, "dev/console");

@@ -23,8 +23,8 @@ int CheckExecutable(const char* path) {
 }
 
 /// Finds the program: a name with a slash as it is, another in the directories of `search` (an empty one is the current
-/// directory, as in execvp). Op::kLookup with the name as the config has it: ENOENT when the search found none, as runc,
-/// whatever the reason in each directory was.
+/// directory, as in execvp). Op::kLookup with the name as the config has it: ENOENT when the search found none, as
+/// runc, whatever the reason in each directory was.
 Status Find(const abi::Str& program, const abi::Str& search, char (&found)[kPathMax]) {
   if (program.size >= kPathMax) return Status::Fail(Op::kLookup, ENAMETOOLONG, program.data);
   if (strchr(program.data, '/') != nullptr) {

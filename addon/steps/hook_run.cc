@@ -132,9 +132,7 @@ bool Serve(int pidfd, UniqueFd& in, int out, Input& input, Output& output, int64
   bool reading = true;
   for (;;) {
     if (in.valid() && input.done()) in.reset();
-    pollfd fds[3] = {{pidfd, POLLIN, 0},
-                     {reading ? out : -1, POLLIN, 0},
-                     {in.valid() ? in.get() : -1, POLLOUT, 0}};
+    pollfd fds[3] = {{pidfd, POLLIN, 0}, {reading ? out : -1, POLLIN, 0}, {in.valid() ? in.get() : -1, POLLOUT, 0}};
     int timeout = -1;
     if (deadline != 0) {
       const int64_t left = deadline - NowMs();
@@ -143,8 +141,7 @@ bool Serve(int pidfd, UniqueFd& in, int out, Input& input, Output& output, int64
     }
     if (poll(fds, 3, timeout) < 0 && errno != EINTR) return true; // waitid tells the rest
     if (fds[2].revents != 0) {
-      const ssize_t sent =
-          write(in.get(), input.parts[input.part] + input.at, input.sizes[input.part] - input.at);
+      const ssize_t sent = write(in.get(), input.parts[input.part] + input.at, input.sizes[input.part] - input.at);
       if (sent > 0)
         input.at += static_cast<size_t>(sent);
       else if (sent < 0 && errno != EAGAIN && errno != EINTR)
@@ -196,7 +193,8 @@ Status RunHook(const abi::HookRun& step, uint64_t pid) {
   UniqueFd pidfd(sys::PidfdOpen(child, 0));
   const int pidfd_err = errno;
   const int64_t deadline = step.timeout_ms == 0 ? 0 : NowMs() + static_cast<int64_t>(step.timeout_ms);
-  const bool ended = err != 0 || (pidfd.valid() && Serve(pidfd.get(), in.write, out.read.get(), input, output, deadline));
+  const bool ended =
+      err != 0 || (pidfd.valid() && Serve(pidfd.get(), in.write, out.read.get(), input, output, deadline));
   if (!ended) {
     kill(-child, SIGKILL);
     kill(child, SIGKILL); // if it has left its group

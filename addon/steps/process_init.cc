@@ -105,7 +105,8 @@ Status Run(InitContext&, const abi::KeyringJoin& step) {
   char description[512];
   const long size = syscall(SYS_keyctl, KEYCTL_DESCRIBE, ring, description, sizeof description - 1);
   if (size < 0) return Status::Fail(Op::kKeyctl, errno, step.name.data);
-  description[static_cast<size_t>(size) < sizeof description ? static_cast<size_t>(size) : sizeof description - 1] = '\0';
+  description[static_cast<size_t>(size) < sizeof description ? static_cast<size_t>(size) : sizeof description - 1] =
+      '\0';
   const char* at = description;
   for (int field = 0; field < 3 && at != nullptr; field++) {
     at = strchr(at, ';');
@@ -114,7 +115,8 @@ Status Run(InitContext&, const abi::KeyringJoin& step) {
   if (at == nullptr) return Status::Fail(Op::kVerify, EINVAL, step.name.data);
   uint32_t permissions = 0;
   for (; *at != ';' && *at != '\0'; at++) {
-    const unsigned digit = *at <= '9' ? static_cast<unsigned>(*at - '0') : static_cast<unsigned>((*at | 0x20) - 'a' + 10);
+    const unsigned digit =
+        *at <= '9' ? static_cast<unsigned>(*at - '0') : static_cast<unsigned>((*at | 0x20) - 'a' + 10);
     permissions = permissions * 16 + (digit & 15);
   }
   if (syscall(SYS_keyctl, KEYCTL_SETPERM, ring, permissions | static_cast<uint32_t>(step.permissions)) != 0)

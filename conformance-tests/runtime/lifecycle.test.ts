@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { Sandbox, waitFor } from "../harness.ts";
 
 let box: Sandbox;
@@ -33,7 +33,10 @@ describe("runtime.md: lifecycle", () => {
   test("an operation in the wrong state changes nothing and says so", () => {
     const id = box.id();
     box.ok(["create", "--bundle", box.bundle("sleep 1000"), id]);
-    expect(box.run(["create", "--bundle", box.bundle("true"), id])).toMatchObject({ status: 1, stderr: expect.stringMatching(/exist/) });
+    expect(box.run(["create", "--bundle", box.bundle("true"), id])).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/exist/),
+    });
     expect(box.state(id).status).toBe("created");
     box.ok(["start", id]);
     expect(box.run(["start", id]).status).toBe(1);
@@ -53,11 +56,19 @@ describe("runtime.md: lifecycle", () => {
   });
 
   test("kill takes numbers, names and SIG names; TERM is the default", () => {
-    for (const [signal, expected] of [[undefined, "TERM"], ["USR1", "USR1"], ["SIGHUP", "HUP"], ["12", "USR2"]] as const) {
+    for (const [signal, expected] of [
+      [undefined, "TERM"],
+      ["USR1", "USR1"],
+      ["SIGHUP", "HUP"],
+      ["12", "USR2"],
+    ] as const) {
       const id = box.id();
-      const bundle = box.bundle('for s in TERM USR1 HUP USR2; do trap "echo $s > /tmp/got; exit 0" $s; done; touch /tmp/ready; while :; do sleep 0.05; done', (config) => {
-        config.root.readonly = false;
-      });
+      const bundle = box.bundle(
+        'for s in TERM USR1 HUP USR2; do trap "echo $s > /tmp/got; exit 0" $s; done; touch /tmp/ready; while :; do sleep 0.05; done',
+        (config) => {
+          config.root.readonly = false;
+        },
+      );
       box.ok(["run", "--detach", "--bundle", bundle, id]);
       waitFor("the traps", () => existsSync(join(bundle, "rootfs/tmp/ready")));
       box.ok(signal === undefined ? ["kill", id] : ["kill", id, signal]);

@@ -1,15 +1,21 @@
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import fc from "fast-check";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
 import { parseJson } from "./json.ts";
 import { loadBundle, loadProcess } from "./load.ts";
 import { formatProblems } from "./problems.ts";
 import { validateConfig } from "./validate.ts";
 
-const good = { ociVersion: "1.3.0", root: { path: "rootfs" }, process: { cwd: "/", args: ["sh"] }, linux: { namespaces: [{ type: "mount" }, { type: "uts" }] } };
-const lines = (config: unknown): string => formatProblems("config.json", validateConfig(typeof config === "string" ? config : JSON.stringify(config, null, 1)));
+const good = {
+  ociVersion: "1.3.0",
+  root: { path: "rootfs" },
+  process: { cwd: "/", args: ["sh"] },
+  linux: { namespaces: [{ type: "mount" }, { type: "uts" }] },
+};
+const lines = (config: unknown): string =>
+  formatProblems("config.json", validateConfig(typeof config === "string" ? config : JSON.stringify(config, null, 1)));
 
 describe("parseJson", () => {
   test("keeps every digit of large integers, in keys order and in arrays", () => {
@@ -31,7 +37,7 @@ describe("validateConfig", () => {
 
   test("says where and what, for all problems at once", () => {
     expect(lines({ ...good, process: { cwd: "x", args: [], rlimits: [] }, hostname: 7 })).toBe(
-      'config.json:21:2: /hostname: found 7, wanted a string',
+      "config.json:21:2: /hostname: found 7, wanted a string",
     );
     expect(lines({ ...good, process: { cwd: "x", args: [] } })).toBe(
       'config.json:7:3: /process/cwd: found "x", wanted an absolute path (did you mean "/x"?)\nconfig.json:8:3: /process/args: found [], wanted at least the program',
@@ -43,18 +49,50 @@ describe("validateConfig", () => {
   });
 
   test("suggests names and values that were probably meant", () => {
-    expect(lines({ ...good, proces: {} })).toContain('wanted a property of the specification (did you mean "process"?)');
+    expect(lines({ ...good, proces: {} })).toContain(
+      'wanted a property of the specification (did you mean "process"?)',
+    );
     expect(lines({ ...good, linux: { namespaces: [{ type: "pids" }] } })).toContain('(did you mean "pid"?)');
     expect(lines({ ...good, "org.example.extension": {} })).toBe("");
   });
 
   const bad: readonly [string, unknown, RegExp][] = [
-    ["duplicate namespace", { linux: { namespaces: [{ type: "pid" }, { type: "pid" }] } }, /namespaces\/1\/type.*at most once/],
-    ["duplicate rlimit", { process: { cwd: "/", rlimits: [{ type: "RLIMIT_CORE", soft: 0, hard: 0 }, { type: "RLIMIT_CORE", soft: 1, hard: 1 }] } }, /rlimits\/1/],
+    [
+      "duplicate namespace",
+      { linux: { namespaces: [{ type: "pid" }, { type: "pid" }] } },
+      /namespaces\/1\/type.*at most once/,
+    ],
+    [
+      "duplicate rlimit",
+      {
+        process: {
+          cwd: "/",
+          rlimits: [
+            { type: "RLIMIT_CORE", soft: 0, hard: 0 },
+            { type: "RLIMIT_CORE", soft: 1, hard: 1 },
+          ],
+        },
+      },
+      /rlimits\/1/,
+    ],
     ["hostname without uts namespace", { hostname: "x", linux: {} }, /hostname.*uts namespace/],
-    ["mappings without a user namespace", { linux: { uidMappings: [{ containerID: 0, hostID: 1, size: 1 }] } }, /uidMappings/],
+    [
+      "mappings without a user namespace",
+      { linux: { uidMappings: [{ containerID: 0, hostID: 1, size: 1 }] } },
+      /uidMappings/,
+    ],
     ["user namespace without mappings", { linux: { namespaces: [{ type: "user" }] } }, /gidMappings/],
-    ["a mapping past 2^32", { linux: { namespaces: [{ type: "user" }], uidMappings: [{ containerID: 0, hostID: 4294967295, size: 2 }], gidMappings: [{ containerID: 0, hostID: 0, size: 1 }] } }, /2\^32/],
+    [
+      "a mapping past 2^32",
+      {
+        linux: {
+          namespaces: [{ type: "user" }],
+          uidMappings: [{ containerID: 0, hostID: 4294967295, size: 2 }],
+          gidMappings: [{ containerID: 0, hostID: 0, size: 1 }],
+        },
+      },
+      /2\^32/,
+    ],
     ["sysctl of the host", { linux: { sysctl: { "vm.swappiness": "1" } } }, /host's/],
     ["sysctl without its namespace", { linux: { sysctl: { "net.ipv4.ip_forward": "1" } } }, /network namespace/],
     ["sysctl with ..", { linux: { sysctl: { "net/../kernel/core_pattern": "x" } } }, /sysctl name/],
@@ -62,7 +100,15 @@ describe("validateConfig", () => {
     ["negative gid", { process: { cwd: "/", user: { gid: -1 } } }, /at least 0/],
     ["relative hook", { hooks: { createRuntime: [{ path: "x" }] } }, /createRuntime\/0\/path/],
     ["another major version", { ociVersion: "2.0.0" }, /1\.x\.y/],
-    ["notify without listener", { linux: { seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["open"], action: "SCMP_ACT_NOTIFY" }] } } }, /listenerPath/],
+    [
+      "notify without listener",
+      {
+        linux: {
+          seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["open"], action: "SCMP_ACT_NOTIFY" }] },
+        },
+      },
+      /listenerPath/,
+    ],
     ["device without numbers", { linux: { devices: [{ type: "c", path: "/dev/x" }] } }, /major/],
     ["one-sided mount mappings", { mounts: [{ destination: "/x", uidMappings: [] }] }, /together/],
     ["cgroupsPath with ..", { linux: { cgroupsPath: "/a/../b" } }, /cgroupsPath/],
@@ -73,9 +119,16 @@ describe("validateConfig", () => {
 
   test("survives any text", () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.json(), fc.object({ maxDepth: 4 }).map((o) => JSON.stringify({ ...good, ...o }))), (text) => {
-        expect(Array.isArray(validateConfig(text))).toBe(true);
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.json(),
+          fc.object({ maxDepth: 4 }).map((o) => JSON.stringify({ ...good, ...o })),
+        ),
+        (text) => {
+          expect(Array.isArray(validateConfig(text))).toBe(true);
+        },
+      ),
     );
     expect(validateConfig("[".repeat(100_000))).toHaveLength(1);
   });
@@ -91,7 +144,11 @@ describe("loadBundle", () => {
   afterAll(() => rmSync(work, { recursive: true }));
 
   test("resolves bundle and root", () => {
-    expect(loadBundle(work)).toMatchObject({ bundle: work, rootfs: join(work, "rootfs"), config: { process: { cwd: "/" } } });
+    expect(loadBundle(work)).toMatchObject({
+      bundle: work,
+      rootfs: join(work, "rootfs"),
+      config: { process: { cwd: "/" } },
+    });
   });
 
   test("names what is missing or wrong", () => {

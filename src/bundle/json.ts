@@ -34,7 +34,12 @@ function scan(text: string, visitor: Visitor): void {
   let at = 0;
   const path: PathSegment[] = [];
   const fail = (what: string): never => {
-    throw new JsonSyntaxError(at >= text.length ? `unexpected end of the file, wanted ${what}` : `unexpected ${JSON.stringify(text[at])}, wanted ${what}`, at);
+    throw new JsonSyntaxError(
+      at >= text.length
+        ? `unexpected end of the file, wanted ${what}`
+        : `unexpected ${JSON.stringify(text[at])}, wanted ${what}`,
+      at,
+    );
   };
   const space = (): void => {
     while (at < text.length && " \t\r\n".includes(text[at] as string)) at++;
@@ -43,7 +48,7 @@ function scan(text: string, visitor: Visitor): void {
     const start = at;
     if (text[at] !== '"') fail("a string");
     for (at++; text[at] !== '"'; at++) {
-      if (at >= text.length || (text.charCodeAt(at) < 0x20)) fail("the end of a string");
+      if (at >= text.length || text.charCodeAt(at) < 0x20) fail("the end of a string");
       if (text[at] === "\\") at++;
     }
     at++;

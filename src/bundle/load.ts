@@ -19,7 +19,9 @@ export interface Bundle {
 }
 
 function reason(error: unknown): string {
-  return error instanceof Error || (typeof error === "object" && error !== null && "message" in error) ? String((error as Error).message) : String(error);
+  return error instanceof Error || (typeof error === "object" && error !== null && "message" in error)
+    ? String((error as Error).message)
+    : String(error);
 }
 
 /** Reads a file to its end, but never more than the limit; a fifo (`--process /dev/fd/63`) is fine where `regular` is false. */
@@ -58,14 +60,24 @@ function parse(file: string, text: string): unknown {
 }
 
 interface Schema<T> {
-  safeParse(value: unknown): { success: true; data: T } | { success: false; error: { issues: readonly Parameters<typeof problemOfIssue>[0][] } };
+  safeParse(
+    value: unknown,
+  ):
+    | { success: true; data: T }
+    | { success: false; error: { issues: readonly Parameters<typeof problemOfIssue>[0][] } };
 }
 
 /** Checks a parsed value: the schema first, then the rules between fields. Throws with every problem at once. */
 function check<T>(file: string, text: string, value: unknown, schema: Schema<T>, rules: (value: T) => Problem[]): T {
   const result = schema.safeParse(value);
   if (!result.success) {
-    throw configError(file, locate(text, result.error.issues.map((issue) => problemOfIssue(issue, value))));
+    throw configError(
+      file,
+      locate(
+        text,
+        result.error.issues.map((issue) => problemOfIssue(issue, value)),
+      ),
+    );
   }
   const problems = rules(result.data);
   if (problems.some((problem) => problem.severity === "error")) throw configError(file, locate(text, problems));
@@ -99,7 +111,9 @@ function findRootfs(bundle: string, config: Config): AbsPath {
     return rootfs as AbsPath;
   } catch (error) {
     if (error instanceof TsrunError) throw error;
-    throw new TsrunError("config", `root.path ${path}: ${reason(error)}`, { advice: "the root file system must be there before create" });
+    throw new TsrunError("config", `root.path ${path}: ${reason(error)}`, {
+      advice: "the root file system must be there before create",
+    });
   }
 }
 

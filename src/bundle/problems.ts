@@ -1,5 +1,5 @@
 import { TsrunError } from "../core/errors.ts";
-import { pointerOf, type Position, positionsOf } from "./json.ts";
+import { type Position, pointerOf, positionsOf } from "./json.ts";
 
 /** Something wrong with a configuration. A warning does not stop anything. */
 export interface Problem {
@@ -30,7 +30,8 @@ interface Issue {
 export function show(value: unknown): string {
   if (value === undefined) return "nothing";
   if (typeof value === "bigint") return String(value);
-  const shown = JSON.stringify(value, (_, inner) => (typeof inner === "bigint" ? String(inner) : inner)) ?? String(value);
+  const shown =
+    JSON.stringify(value, (_, inner) => (typeof inner === "bigint" ? String(inner) : inner)) ?? String(value);
   return shown.length > 60 ? `${shown.slice(0, 57)}…` : shown;
 }
 
@@ -81,9 +82,18 @@ export function problemOfIssue(issue: Issue, root: unknown): Problem {
       return { ...base, wanted: `one of ${words.join(", ")}`, ...(suggestion !== undefined && { suggestion }) };
     }
     case "invalid_type":
-      return { ...base, wanted: issue.expected === "int" ? "an integer" : `${/^[aeiou]/.test(String(issue.expected)) ? "an" : "a"} ${issue.expected}` };
+      return {
+        ...base,
+        wanted:
+          issue.expected === "int"
+            ? "an integer"
+            : `${/^[aeiou]/.test(String(issue.expected)) ? "an" : "a"} ${issue.expected}`,
+      };
     case "too_small":
-      return { ...base, wanted: issue.origin === "array" ? `at least ${issue.minimum} element` : `at least ${issue.minimum}` };
+      return {
+        ...base,
+        wanted: issue.origin === "array" ? `at least ${issue.minimum} element` : `at least ${issue.minimum}`,
+      };
     case "too_big":
       return { ...base, wanted: `at most ${issue.maximum}` };
     default:

@@ -15,7 +15,7 @@ class Problems {
   }
 }
 
-const escape = (segment: string): string => segment.replaceAll("~", "~0").replaceAll("/", "~1");
+const escapeSegment = (segment: string): string => segment.replaceAll("~", "~0").replaceAll("/", "~1");
 
 /** All problems of a configuration that fits the schema. */
 export function checkRules(config: Config): Problem[] {
@@ -51,7 +51,8 @@ function checkNamespaces(problems: Problems, linux: Linux, has: (type: Namespace
   const seen = new Set<string>();
   for (const [i, namespace] of (linux.namespaces ?? []).entries()) {
     // config-linux.md "Namespaces": a type must not be listed twice.
-    if (seen.has(namespace.type)) problems.error(`/linux/namespaces/${i}/type`, namespace.type, "each type at most once");
+    if (seen.has(namespace.type))
+      problems.error(`/linux/namespaces/${i}/type`, namespace.type, "each type at most once");
     seen.add(namespace.type);
     // config-linux.md "Namespaces": path must be absolute in the runtime mount namespace.
     if (namespace.path !== undefined && namespace.path !== "" && !namespace.path.startsWith("/"))
@@ -60,43 +61,59 @@ function checkNamespaces(problems: Problems, linux: Linux, has: (type: Namespace
   const user = linux.namespaces?.find((namespace) => namespace.type === "user");
   const mappings = (linux.uidMappings?.length ?? 0) + (linux.gidMappings?.length ?? 0);
   // runc: mappings only with a user namespace, and a new user namespace only with both.
-  if (user === undefined && mappings > 0) problems.error("/linux/uidMappings", linux.uidMappings ?? linux.gidMappings, "no mappings without a user namespace");
+  if (user === undefined && mappings > 0)
+    problems.error(
+      "/linux/uidMappings",
+      linux.uidMappings ?? linux.gidMappings,
+      "no mappings without a user namespace",
+    );
   if (user !== undefined && (user.path ?? "") === "") {
-    if ((linux.uidMappings?.length ?? 0) === 0) problems.error("/linux/uidMappings", linux.uidMappings, "at least one mapping for the new user namespace");
-    if ((linux.gidMappings?.length ?? 0) === 0) problems.error("/linux/gidMappings", linux.gidMappings, "at least one mapping for the new user namespace");
+    if ((linux.uidMappings?.length ?? 0) === 0)
+      problems.error("/linux/uidMappings", linux.uidMappings, "at least one mapping for the new user namespace");
+    if ((linux.gidMappings?.length ?? 0) === 0)
+      problems.error("/linux/gidMappings", linux.gidMappings, "at least one mapping for the new user namespace");
   }
   for (const name of ["uidMappings", "gidMappings"] as const) {
     for (const [i, mapping] of (linux[name] ?? []).entries()) {
       if (mapping.size === 0) problems.error(`/linux/${name}/${i}/size`, 0, "a size above 0");
       for (const side of ["containerID", "hostID"] as const) {
-        if (mapping[side] + mapping.size > 4_294_967_296) problems.error(`/linux/${name}/${i}`, mapping, `${side} + size of at most 2^32`);
+        if (mapping[side] + mapping.size > 4_294_967_296)
+          problems.error(`/linux/${name}/${i}`, mapping, `${side} + size of at most 2^32`);
       }
     }
   }
   // config-linux.md "Offset for Time Namespace".
-  if (linux.timeOffsets !== undefined && !has("time")) problems.error("/linux/timeOffsets", linux.timeOffsets, "no offsets without a new time namespace");
+  if (linux.timeOffsets !== undefined && !has("time"))
+    problems.error("/linux/timeOffsets", linux.timeOffsets, "no offsets without a new time namespace");
   // runc: both need a mount namespace, otherwise the host's own /proc would be covered.
   for (const name of ["maskedPaths", "readonlyPaths"] as const) {
-    if ((linux[name]?.length ?? 0) > 0 && !has("mount")) problems.error(`/linux/${name}`, linux[name], "a new mount namespace to hide paths in");
+    if ((linux[name]?.length ?? 0) > 0 && !has("mount"))
+      problems.error(`/linux/${name}`, linux[name], "a new mount namespace to hide paths in");
     for (const [i, path] of (linux[name] ?? []).entries()) {
       if (!path.startsWith("/")) problems.error(`/linux/${name}/${i}`, path, "an absolute path");
     }
   }
   // config-linux.md "Network Devices".
   for (const [name, device] of Object.entries(linux.netDevices ?? {})) {
-    const pointer = `/linux/netDevices/${escape(name)}`;
+    const pointer = `/linux/netDevices/${escapeSegment(name)}`;
     if (!has("network")) problems.error(pointer, device, "a network namespace to move it to");
-    for (const [where, text] of [[pointer, name], [`${pointer}/name`, device.name ?? name]] as const) {
+    for (const [where, text] of [
+      [pointer, name],
+      [`${pointer}/name`, device.name ?? name],
+    ] as const) {
       // dev_valid_name in the kernel: 1 to 15 bytes, no slash, colon or space.
-      if (!/^[^/:\s]{1,15}$/.test(text) || text === "." || text === "..") problems.error(where, text, "a device name of 1 to 15 characters");
+      if (!/^[^/:\s]{1,15}$/.test(text) || text === "." || text === "..")
+        problems.error(where, text, "a device name of 1 to 15 characters");
     }
   }
 }
 
 function checkNames(problems: Problems, config: Config, has: (type: NamespaceType) => boolean): void {
   // runc: without a uts namespace these would rename the host.
-  if ((config.hostname ?? "") !== "" && !has("uts")) problems.error("/hostname", config.hostname, "a uts namespace to set it in");
-  if ((config.domainname ?? "") !== "" && !has("uts")) problems.error("/domainname", config.domainname, "a uts namespace to set it in");
+  if ((config.hostname ?? "") !== "" && !has("uts"))
+    problems.error("/hostname", config.hostname, "a uts namespace to set it in");
+  if ((config.domainname ?? "") !== "" && !has("uts"))
+    problems.error("/domainname", config.domainname, "a uts namespace to set it in");
   // sethostname(2): __NEW_UTS_LEN.
   for (const name of ["hostname", "domainname"] as const) {
     if (Buffer.byteLength(config[name] ?? "") > 64) problems.error(`/${name}`, config[name], "at most 64 bytes");
@@ -108,11 +125,17 @@ function checkMounts(problems: Problems, config: Config): void {
     const pointer = `/mounts/${i}`;
     if (mount.destination === "") problems.error(`${pointer}/destination`, "", "a path inside the container");
     // config.md "Mounts": relative is deprecated and read as relative to "/".
-    else if (!mount.destination.startsWith("/")) problems.warning(`${pointer}/destination`, mount.destination, "an absolute path");
+    else if (!mount.destination.startsWith("/"))
+      problems.warning(`${pointer}/destination`, mount.destination, "an absolute path");
     // config.md: both or neither.
     if ((mount.uidMappings === undefined) !== (mount.gidMappings === undefined))
-      problems.error(pointer, { uidMappings: mount.uidMappings, gidMappings: mount.gidMappings }, "uidMappings and gidMappings together");
-    const bind = mount.type === "bind" || (mount.options?.some((option) => option === "bind" || option === "rbind") ?? false);
+      problems.error(
+        pointer,
+        { uidMappings: mount.uidMappings, gidMappings: mount.gidMappings },
+        "uidMappings and gidMappings together",
+      );
+    const bind =
+      mount.type === "bind" || (mount.options?.some((option) => option === "bind" || option === "rbind") ?? false);
     if (bind && (mount.source ?? "") === "") problems.error(`${pointer}/source`, mount.source, "the path to bind");
   }
 }
@@ -123,29 +146,46 @@ function checkDevices(problems: Problems, linux: Linux): void {
     if (!device.path.startsWith("/")) problems.error(`${pointer}/path`, device.path, "an absolute path");
     // config-linux.md "Devices": required unless type is p.
     for (const number of ["major", "minor"] as const) {
-      if (device.type !== "p" && device[number] === undefined) problems.error(`${pointer}/${number}`, undefined, `a device number for type ${device.type}`);
+      if (device.type !== "p" && device[number] === undefined)
+        problems.error(`${pointer}/${number}`, undefined, `a device number for type ${device.type}`);
       // The kernel's dev_t has 12 bits of major, 20 of minor number.
       const value = device[number];
-      if (value !== undefined && (value < 0 || value > (number === "major" ? 0xfff : 0xfffff))) problems.error(`${pointer}/${number}`, value, "a device number of the kernel");
+      if (value !== undefined && (value < 0 || value > (number === "major" ? 0xfff : 0xfffff)))
+        problems.error(`${pointer}/${number}`, value, "a device number of the kernel");
     }
   }
   for (const [i, rule] of (linux.resources?.devices ?? []).entries()) {
     const pointer = `/linux/resources/devices/${i}`;
-    if (rule.type !== undefined && !["a", "b", "c", ""].includes(rule.type)) problems.error(`${pointer}/type`, rule.type, "a, b or c");
-    if (rule.access !== undefined && !/^[rwm]*$/.test(rule.access)) problems.error(`${pointer}/access`, rule.access, "letters of r, w and m");
+    if (rule.type !== undefined && !["a", "b", "c", ""].includes(rule.type))
+      problems.error(`${pointer}/type`, rule.type, "a, b or c");
+    if (rule.access !== undefined && !/^[rwm]*$/.test(rule.access))
+      problems.error(`${pointer}/access`, rule.access, "letters of r, w and m");
   }
 }
 
 /** runc's lists: what each namespace makes private. */
-const IPC_SYSCTLS = new Set(["kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced"]);
+const IPC_SYSCTLS = new Set([
+  "kernel.msgmax",
+  "kernel.msgmnb",
+  "kernel.msgmni",
+  "kernel.sem",
+  "kernel.shmall",
+  "kernel.shmmax",
+  "kernel.shmmni",
+  "kernel.shm_rmid_forced",
+]);
 
 function checkSysctl(problems: Problems, linux: Linux, has: (type: NamespaceType) => boolean): void {
   for (const [name, value] of Object.entries(linux.sysctl ?? {})) {
-    const pointer = `/linux/sysctl/${escape(name)}`;
+    const pointer = `/linux/sysctl/${escapeSegment(name)}`;
     // sysctl(8): with slashes as separators, dots are part of names.
     const first = /[./]/.exec(name)?.[0];
     const dotted = first === "/" ? name.replaceAll(/[./]/g, (c) => (c === "/" ? "." : "/")) : name;
-    if (name === "" || /(^|[./])($|[./])/.test(name) || /(^|\/)\.\.?(\/|$)/.test(first === "/" ? name : name.replaceAll(".", "/"))) {
+    if (
+      name === "" ||
+      /(^|[./])($|[./])/.test(name) ||
+      /(^|\/)\.\.?(\/|$)/.test(first === "/" ? name : name.replaceAll(".", "/"))
+    ) {
       problems.error(pointer, name, "a sysctl name such as net.ipv4.ip_forward");
       continue;
     }
@@ -170,19 +210,31 @@ function checkResources(problems: Problems, linux: Linux): void {
     const { limit, swap, reservation } = memory;
     // memory.memsw.limit_in_bytes is memory and swap together.
     if (swap !== undefined && limit !== undefined && swap > 0 && limit > 0 && swap < limit)
-      problems.error("/linux/resources/memory/swap", swap, `at least the memory limit (${limit}): it is memory and swap together`);
+      problems.error(
+        "/linux/resources/memory/swap",
+        swap,
+        `at least the memory limit (${limit}): it is memory and swap together`,
+      );
     if (reservation !== undefined && limit !== undefined && limit > 0 && reservation > limit)
       problems.error("/linux/resources/memory/reservation", reservation, `at most the memory limit (${limit})`);
-    if (memory.swappiness !== undefined && memory.swappiness > 100) problems.error("/linux/resources/memory/swappiness", memory.swappiness, "0 to 100");
+    if (memory.swappiness !== undefined && memory.swappiness > 100)
+      problems.error("/linux/resources/memory/swappiness", memory.swappiness, "0 to 100");
   }
   const cpu = linux.resources?.cpu;
-  if (cpu?.idle !== undefined && cpu.idle !== 0 && cpu.idle !== 1) problems.error("/linux/resources/cpu/idle", cpu.idle, "0 or 1");
+  if (cpu?.idle !== undefined && cpu.idle !== 0 && cpu.idle !== 1)
+    problems.error("/linux/resources/cpu/idle", cpu.idle, "0 or 1");
   for (const name of ["cpus", "mems"] as const) {
     const list = cpu?.[name];
-    if (list !== undefined && !/^[0-9,\s-]*$/.test(list)) problems.error(`/linux/resources/cpu/${name}`, list, "a list such as 0-3,7");
+    if (list !== undefined && !/^[0-9,\s-]*$/.test(list))
+      problems.error(`/linux/resources/cpu/${name}`, list, "a list such as 0-3,7");
   }
   for (const [file, value] of Object.entries(linux.resources?.unified ?? {})) {
-    if (!/^[a-z0-9_]+(\.[a-zA-Z0-9_]+)+$/.test(file)) problems.error(`/linux/resources/unified/${escape(file)}`, value, "the name of a file of the cgroup, such as memory.high");
+    if (!/^[a-z0-9_]+(\.[a-zA-Z0-9_]+)+$/.test(file))
+      problems.error(
+        `/linux/resources/unified/${escapeSegment(file)}`,
+        value,
+        "the name of a file of the cgroup, such as memory.high",
+      );
   }
   const path = linux.cgroupsPath;
   if (path?.split("/").includes("..")) problems.error("/linux/cgroupsPath", path, 'a path without ".."');
@@ -193,11 +245,14 @@ function checkSeccomp(problems: Problems, linux: Linux): void {
   if (seccomp === undefined) return;
   const notify = "SCMP_ACT_NOTIFY";
   // config-linux.md "Seccomp": notify needs somebody to notify, and cannot be the default (runc: write would deadlock).
-  if (seccomp.defaultAction === notify) problems.error("/linux/seccomp/defaultAction", notify, "another default action");
+  if (seccomp.defaultAction === notify)
+    problems.error("/linux/seccomp/defaultAction", notify, "another default action");
   for (const [i, rule] of (seccomp.syscalls ?? []).entries()) {
     const pointer = `/linux/seccomp/syscalls/${i}`;
-    if (rule.action === notify && (seccomp.listenerPath ?? "") === "") problems.error(pointer, rule.action, "a listenerPath");
-    if (rule.action === notify && rule.names.includes("write")) problems.error(pointer, "write", "no SCMP_ACT_NOTIFY for write");
+    if (rule.action === notify && (seccomp.listenerPath ?? "") === "")
+      problems.error(pointer, rule.action, "a listenerPath");
+    if (rule.action === notify && rule.names.includes("write"))
+      problems.error(pointer, "write", "no SCMP_ACT_NOTIFY for write");
     for (const [k, argument] of (rule.args ?? []).entries()) {
       if (argument.index > 5) problems.error(`${pointer}/args/${k}/index`, argument.index, "0 to 5");
     }
@@ -217,23 +272,35 @@ function checkHooks(problems: Problems, hooks: Hooks): void {
 
 function checkProcess(problems: Problems, process: Process, at: string): void {
   // config.md "Process": cwd must be absolute.
-  if (!process.cwd.startsWith("/")) problems.list.push({ pointer: `${at}/cwd`, found: show(process.cwd), wanted: "an absolute path", suggestion: `/${process.cwd}`, severity: "error" });
-  if (process.args !== undefined && process.args.length === 0) problems.error(`${at}/args`, process.args, "at least the program");
+  if (!process.cwd.startsWith("/"))
+    problems.list.push({
+      pointer: `${at}/cwd`,
+      found: show(process.cwd),
+      wanted: "an absolute path",
+      suggestion: `/${process.cwd}`,
+      severity: "error",
+    });
+  if (process.args !== undefined && process.args.length === 0)
+    problems.error(`${at}/args`, process.args, "at least the program");
   const seen = new Set<string>();
   for (const [i, limit] of (process.rlimits ?? []).entries()) {
     // config.md "POSIX process": an error on duplicate types.
     if (seen.has(limit.type)) problems.error(`${at}/rlimits/${i}/type`, limit.type, "each type at most once");
     seen.add(limit.type);
-    if (limit.soft > limit.hard) problems.error(`${at}/rlimits/${i}/soft`, limit.soft, `at most the hard limit (${limit.hard})`);
+    if (limit.soft > limit.hard)
+      problems.error(`${at}/rlimits/${i}/soft`, limit.soft, `at most the hard limit (${limit.hard})`);
   }
   const score = process.oomScoreAdj;
-  if (score !== undefined && (score < -1000 || score > 1000)) problems.error(`${at}/oomScoreAdj`, score, "-1000 to 1000");
+  if (score !== undefined && (score < -1000 || score > 1000))
+    problems.error(`${at}/oomScoreAdj`, score, "-1000 to 1000");
   for (const [i, entry] of (process.env ?? []).entries()) {
     if (!entry.includes("=") || entry.startsWith("=")) problems.warning(`${at}/env/${i}`, entry, "NAME=value");
   }
-  if (process.user?.umask !== undefined && process.user.umask > 0o777) problems.error(`${at}/user/umask`, process.user.umask, "at most 511 (octal 777)");
+  if (process.user?.umask !== undefined && process.user.umask > 0o777)
+    problems.error(`${at}/user/umask`, process.user.umask, "at most 511 (octal 777)");
   const io = process.ioPriority;
-  if (io?.priority !== undefined && (io.priority < 0 || io.priority > 7)) problems.error(`${at}/ioPriority/priority`, io.priority, "0 to 7");
+  if (io?.priority !== undefined && (io.priority < 0 || io.priority > 7))
+    problems.error(`${at}/ioPriority/priority`, io.priority, "0 to 7");
   const nice = process.scheduler?.nice;
   if (nice !== undefined && (nice < -20 || nice > 19)) problems.error(`${at}/scheduler/nice`, nice, "-20 to 19");
 }

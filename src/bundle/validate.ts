@@ -1,5 +1,5 @@
 import { configSchema } from "../../spec-schemas/config.ts";
-import { JsonSyntaxError, parseJson, type PathSegment, pointerOf, positionAt } from "./json.ts";
+import { JsonSyntaxError, type PathSegment, parseJson, pointerOf, positionAt } from "./json.ts";
 import { didYouMean, type LocatedProblem, locate, type Problem, problemOfIssue, show } from "./problems.ts";
 import { checkRules } from "./rules.ts";
 
@@ -18,9 +18,13 @@ interface SchemaNode {
 function unknownNames(schema: SchemaNode, value: unknown, path: PathSegment[], problems: Problem[]): void {
   const def = schema.def;
   if (def === undefined || typeof value !== "object" || value === null) return;
-  if (def.innerType !== undefined) return unknownNames(def.innerType, value, path, problems);
+  if (def.innerType !== undefined) {
+    unknownNames(def.innerType, value, path, problems);
+    return;
+  }
   if (Array.isArray(value)) {
-    if (def.element !== undefined) for (const [i, element] of value.entries()) unknownNames(def.element, element, [...path, i], problems);
+    if (def.element !== undefined)
+      for (const [i, element] of value.entries()) unknownNames(def.element, element, [...path, i], problems);
     return;
   }
   for (const [name, inner] of Object.entries(value)) {
@@ -30,7 +34,13 @@ function unknownNames(schema: SchemaNode, value: unknown, path: PathSegment[], p
     else if (def.shape !== undefined) {
       const suggestion = didYouMean(name, Object.keys(def.shape));
       if (suggestion !== undefined)
-        problems.push({ pointer: pointerOf([...path, name]), found: show(name), wanted: "a property of the specification", suggestion, severity: "warning" });
+        problems.push({
+          pointer: pointerOf([...path, name]),
+          found: show(name),
+          wanted: "a property of the specification",
+          suggestion,
+          severity: "warning",
+        });
     }
   }
 }
@@ -45,7 +55,9 @@ export function validateConfig(text: string): LocatedProblem[] {
     value = parseJson(text);
   } catch (error) {
     if (!(error instanceof JsonSyntaxError)) throw error;
-    return [{ pointer: "", found: error.message, wanted: "JSON", severity: "error", ...positionAt(text, error.offset) }];
+    return [
+      { pointer: "", found: error.message, wanted: "JSON", severity: "error", ...positionAt(text, error.offset) },
+    ];
   }
   const problems: Problem[] = [];
   const result = configSchema.safeParse(value);

@@ -107,7 +107,9 @@ export function compileExec(input: ExecInput): { readonly plan: Plan; readonly w
     ...seccomp.host,
     { kind: "process.spawn", cloneFlags: 0, cgroup: null, keepFds: options.preserveFds },
     ...(fork ? [{ kind: "process.adopt" } as const] : []),
-    ...input.cgroups.map(({ hierarchy, path, fallback }) => ({ kind: "cgroup.join", hierarchy, path, fallback }) as const),
+    ...input.cgroups.map(
+      ({ hierarchy, path, fallback }) => ({ kind: "cgroup.join", hierarchy, path, fallback }) as const,
+    ),
     ...oomSteps(process.oomScoreAdj),
     ...rlimitSteps(process.rlimits, facts.launch.nofile),
     { kind: "sync.signal", point: point("host-ready") },

@@ -1,11 +1,14 @@
+import type { Config } from "../../spec-schemas/config.ts";
 import type { AbsPath, ContainerId } from "../core/brands.ts";
 import type { HostFacts } from "../host/facts.ts";
-import type { Config } from "../../spec-schemas/config.ts";
 
 /** What the caller of create or run asked for, beside config.json. */
 export interface CreateOptions {
   /** --console-socket; "pair": run in the foreground, the terminal's master comes back to tsrun. */
-  readonly console: { readonly kind: "none" } | { readonly kind: "socket"; readonly path: string } | { readonly kind: "pair" };
+  readonly console:
+    | { readonly kind: "none" }
+    | { readonly kind: "socket"; readonly path: string }
+    | { readonly kind: "pair" };
   readonly noPivot: boolean;
   readonly noNewKeyring: boolean;
   /** Descriptors from 3 on that the program keeps. */

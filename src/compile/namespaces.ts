@@ -4,10 +4,10 @@
  * Before: nothing; the shape is decided first. After: everything else, since all other container steps run in what is made here.
  */
 import { TsrunError } from "../core/errors.ts";
-import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
 import { point } from "../plan/encode.ts";
-import type { CompileInput } from "./input.ts";
+import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
 import { idMap } from "./identity.ts";
+import type { CompileInput } from "./input.ts";
 
 /** CLONE_NEW* of each namespace type of the spec (linux/sched.h). */
 export const namespaceFlags = {

@@ -16,11 +16,12 @@
  *     sync.signal ready, gate.wait, hook.run startContainer        (create only)
  *     process.exec
  */
-import { TsrunError } from "../core/errors.ts";
+
 import { rootRelPath } from "../core/brands.ts";
+import { TsrunError } from "../core/errors.ts";
+import type { HostFacts } from "../host/facts.ts";
 import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
 import { type CapabilityNames, capabilityMasks } from "./capabilities.ts";
-import type { HostFacts } from "../host/facts.ts";
 import { identityStep, type User } from "./identity.ts";
 
 /** Search path when the environment has no PATH: confstr(_CS_PATH), as execvp(3). */

@@ -15,14 +15,18 @@ const isEmpty = (value: unknown): boolean =>
   (typeof value === "object" && Object.keys(value).length === 0);
 
 /** `process` properties; the same for create and exec. */
-export function unsupportedOfProcess(process: object | undefined, facts: CompileInput["facts"], exec: boolean): string[] {
+export function unsupportedOfProcess(
+  process: object | undefined,
+  facts: CompileInput["facts"],
+  exec: boolean,
+): string[] {
   const values = (process ?? {}) as Values;
   const found: string[] = [];
   const add = (name: string, neutral = false): void => {
     if (!neutral && !isEmpty(values[name])) found.push(`/process/${name}`);
   };
   // "unconfined" is what a host without AppArmor gives anyway.
-  add("apparmorProfile", values["apparmorProfile"] === "unconfined" && !facts.lsm.apparmor);
+  add("apparmorProfile", values.apparmorProfile === "unconfined" && !facts.lsm.apparmor);
   add("selinuxLabel");
   add("scheduler");
   add("ioPriority");
@@ -40,7 +44,7 @@ export function refuseUnsupported(input: Pick<CompileInput, "config" | "facts">)
     if (!isEmpty(linux[name])) found.push(`/linux/${name}`);
   }
   // LINUX without flags is what a process has unless its caller changed it.
-  const personality = linux["personality"] as { domain?: string; flags?: unknown } | undefined;
+  const personality = linux.personality as { domain?: string; flags?: unknown } | undefined;
   if (personality !== undefined && (personality.domain !== "LINUX" || !isEmpty(personality.flags))) {
     found.push("/linux/personality");
   }
@@ -51,12 +55,12 @@ export function refuseUnsupported(input: Pick<CompileInput, "config" | "facts">)
       found.push(`/mounts/${i}/options (idmap)`);
     }
   }
-  const seccomp = (linux["seccomp"] ?? {}) as Values;
-  const syscalls = (seccomp["syscalls"] ?? []) as readonly { action?: string }[];
+  const seccomp = (linux.seccomp ?? {}) as Values;
+  const syscalls = (seccomp.syscalls ?? []) as readonly { action?: string }[];
   if (
-    seccomp["defaultAction"] === "SCMP_ACT_NOTIFY" ||
+    seccomp.defaultAction === "SCMP_ACT_NOTIFY" ||
     syscalls.some(({ action }) => action === "SCMP_ACT_NOTIFY") ||
-    !isEmpty(seccomp["listenerPath"])
+    !isEmpty(seccomp.listenerPath)
   ) {
     found.push("/linux/seccomp (SCMP_ACT_NOTIFY)");
   }

@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { encodePlan, point } from "../plan/encode.ts";
 import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
 import { openSession } from "./native.ts";
@@ -11,8 +11,16 @@ const CLONE_NEWPID = 0x2000_0000;
 const spawn: HostStep = { kind: "process.spawn", cloneFlags: CLONE_NEWPID | CLONE_NEWNS, cgroup: null, keepFds: 0 };
 const wait = (name: Parameters<typeof point>[0]) => ({ kind: "sync.wait", point: point(name) }) as const;
 const signal = (name: Parameters<typeof point>[0]) => ({ kind: "sync.signal", point: point(name) }) as const;
-const encode = (host: HostStep[], container: ContainerStep[] = []): Uint8Array => encodePlan({ title: "test", host, container });
-const exec = (program: string, ...args: string[]): ContainerStep => ({ kind: "process.exec", program, path: "/usr/bin:/bin", args: [program, ...args], env: [], home: false });
+const encode = (host: HostStep[], container: ContainerStep[] = []): Uint8Array =>
+  encodePlan({ title: "test", host, container });
+const exec = (program: string, ...args: string[]): ContainerStep => ({
+  kind: "process.exec",
+  program,
+  path: "/usr/bin:/bin",
+  args: [program, ...args],
+  env: [],
+  home: false,
+});
 
 let directory: string;
 beforeAll(() => {
@@ -28,13 +36,18 @@ describe("the executor", () => {
     }
     const good = encode([spawn]);
     good[8] = (good[8] ?? 0) ^ 1; // the vocabulary's hash
-    expect(session.execute(good).failure).toMatchObject({ op: "verify", path: expect.stringContaining("another build") });
+    expect(session.execute(good).failure).toMatchObject({
+      op: "verify",
+      path: expect.stringContaining("another build"),
+    });
     session.close();
   });
 
   test("runs both lists to the sync points and reports each step's time", () => {
     const session = openSession();
-    const outcome = session.execute(encode([spawn, signal("host-ready"), wait("ready")], [wait("host-ready"), signal("ready")]));
+    const outcome = session.execute(
+      encode([spawn, signal("host-ready"), wait("ready")], [wait("host-ready"), signal("ready")]),
+    );
     expect(outcome.failure).toBeUndefined();
     const { host, container } = outcome.reports();
     expect(host.map((report) => report.state)).toEqual(["done", "done", "done"]);
@@ -61,7 +74,10 @@ describe("the executor", () => {
   test("a failing container step is reported with side, index and kind, and its process is gone", () => {
     const session = openSession();
     const outcome = session.execute(
-      encode([spawn, wait("ready")], [{ kind: "process.setsid" }, { kind: "process.cwd", path: "/does-not-exist", asUser: false }, signal("ready")]),
+      encode(
+        [spawn, wait("ready")],
+        [{ kind: "process.setsid" }, { kind: "process.cwd", path: "/does-not-exist", asUser: false }, signal("ready")],
+      ),
     );
     expect(outcome.failure).toMatchObject({ side: "container", index: 1, kind: "process.cwd", errno: 2 });
     expect(outcome.pid).toBeUndefined();
@@ -69,8 +85,18 @@ describe("the executor", () => {
   });
 
   test("every step can be made to fail, on either side, and nothing is left", () => {
-    const host: HostStep[] = [{ kind: "gate.listen", directory, name: "gate-fault", slot: "gate" }, spawn, signal("host-ready"), wait("ready")];
-    const container: ContainerStep[] = [wait("host-ready"), { kind: "process.setsid" }, signal("ready"), { kind: "gate.wait", slot: "gate" }];
+    const host: HostStep[] = [
+      { kind: "gate.listen", directory, name: "gate-fault", slot: "gate" },
+      spawn,
+      signal("host-ready"),
+      wait("ready"),
+    ];
+    const container: ContainerStep[] = [
+      wait("host-ready"),
+      { kind: "process.setsid" },
+      signal("ready"),
+      { kind: "gate.wait", slot: "gate" },
+    ];
     for (const side of ["host", "container"] as const) {
       // The container's gate.wait runs after execute has returned.
       const count = side === "host" ? host.length : container.length - 1;
@@ -83,7 +109,11 @@ describe("the executor", () => {
       }
     }
     const children = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim();
-    expect(children.split(" ").filter((pid) => pid !== "" && readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "tsrun-init")).toEqual([]);
+    expect(
+      children
+        .split(" ")
+        .filter((pid) => pid !== "" && readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "tsrun-init"),
+    ).toEqual([]);
   });
 
   test("a created process waits at the gate in a sealed copy; start opens it and sees execve, then the exit status", () => {

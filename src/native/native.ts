@@ -83,7 +83,12 @@ interface NativeStatus {
   readonly path: string;
 }
 interface NativeSession {
-  execute(plan: Uint8Array, mode: number, side: number, index: number): { failure?: NativeFailure; pid?: number; host: Buffer; container: Buffer };
+  execute(
+    plan: Uint8Array,
+    mode: number,
+    side: number,
+    index: number,
+  ): { failure?: NativeFailure; pid?: number; host: Buffer; container: Buffer };
   commit(): NativeStatus | undefined;
   rollback(): void;
   watchSignals(): NativeStatus | undefined;
@@ -106,12 +111,18 @@ function addon(): Addon {
   try {
     process.dlopen(module, path);
   } catch (error) {
-    throw new TsrunError("internal", `cannot load the addon ${path}: ${error instanceof Error ? error.message : String(error)}`, {
-      advice: "build it: npm run build",
-    });
+    throw new TsrunError(
+      "internal",
+      `cannot load the addon ${path}: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        advice: "build it: npm run build",
+      },
+    );
   }
   if (module.exports.vocabularyHash !== vocabularyHash) {
-    throw new TsrunError("internal", `the addon ${path} is of another build of tsrun`, { advice: "build again: npm run build" });
+    throw new TsrunError("internal", `the addon ${path} is of another build of tsrun`, {
+      advice: "build again: npm run build",
+    });
   }
   loaded = module.exports;
   return loaded;
@@ -139,7 +150,10 @@ function kindOf(code: number): StepKind | "" {
 
 function check(status: NativeStatus | undefined, what: string): void {
   if (status === undefined) return;
-  throw new TsrunError("internal", `${what}: ${operations[status.op] ?? status.op} ${status.path}: errno ${status.errno}`);
+  throw new TsrunError(
+    "internal",
+    `${what}: ${operations[status.op] ?? status.op} ${status.path}: errno ${status.errno}`,
+  );
 }
 
 /** Opens a session. Throws `internal` when the addon is missing or of another build. */

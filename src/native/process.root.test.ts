@@ -1,12 +1,19 @@
 /** The process area's steps, carried out: what a program started by them is really like. */
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+
 import { execFileSync, spawn as spawnChild } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Config } from "../../spec-schemas/config.ts";
 import { hookSteps } from "../compile/hooks.ts";
-import { enterNamespaces, namespaceFlags, openNamespaces, processShape, serveNamespaces } from "../compile/namespaces.ts";
+import {
+  enterNamespaces,
+  namespaceFlags,
+  openNamespaces,
+  processShape,
+  serveNamespaces,
+} from "../compile/namespaces.ts";
 import { encodePlan, point } from "../plan/encode.ts";
 import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
 import { openSession, type StepFailure } from "./native.ts";
@@ -30,7 +37,11 @@ const run = (...args: string[]): ContainerStep => ({
 });
 let files = 0;
 /** Runs a shell script as the program; what it prints comes back. */
-function program(host: HostStep[], container: ContainerStep[], script: string): { output: string; failure?: StepFailure; value?: number } {
+function program(
+  host: HostStep[],
+  container: ContainerStep[],
+  script: string,
+): { output: string; failure?: StepFailure; value?: number } {
   const path = join(directory, `output-${files++}`);
   writeFileSync(path, "", { mode: 0o666 });
   chmodSync(path, 0o666);
@@ -51,7 +62,8 @@ function program(host: HostStep[], container: ContainerStep[], script: string): 
   session.close();
   return { output: readFileSync(path, "utf8"), value };
 }
-const field = (status: string, name: string): string => new RegExp(`^${name}:[\\t ]*(.*?) *$`, "m").exec(status)?.[1] ?? "";
+const field = (status: string, name: string): string =>
+  new RegExp(`^${name}:[\\t ]*(.*?) *$`, "m").exec(status)?.[1] ?? "";
 
 describe("identity and capabilities", () => {
   const NET_BIND = 1n << 10n;
@@ -86,14 +98,20 @@ describe("identity and capabilities", () => {
 });
 
 describe("process shapes", () => {
-  const config = (namespaces: NonNullable<Config["linux"]>["namespaces"], more: Partial<NonNullable<Config["linux"]>> = {}): Config =>
-    ({ ociVersion: "1.3.0", linux: { namespaces, ...more } }) as Config;
+  const config = (
+    namespaces: NonNullable<Config["linux"]>["namespaces"],
+    more: Partial<NonNullable<Config["linux"]>> = {},
+  ): Config => ({ ociVersion: "1.3.0", linux: { namespaces, ...more } }) as Config;
   /** Runs a program in the shape of this configuration. */
   const inShape = (of: Config, script: string, facts = { uid: 0 }) => {
     const shape = processShape(of);
     const input = { config: of, facts } as Parameters<typeof enterNamespaces>[1];
     return program(
-      [...openNamespaces(shape), { ...spawn, cloneFlags: shape.spawnFlags } as HostStep, ...serveNamespaces(shape, input)],
+      [
+        ...openNamespaces(shape),
+        { ...spawn, cloneFlags: shape.spawnFlags } as HostStep,
+        ...serveNamespaces(shape, input),
+      ],
       enterNamespaces(shape, input),
       script,
     );
@@ -104,7 +122,10 @@ describe("process shapes", () => {
   };
 
   test("direct: pid 1 in new namespaces", () => {
-    const { output } = inShape(config([{ type: "pid" }, { type: "uts" }, { type: "ipc" }]), "echo pid $$; readlink /proc/thread-self/ns/uts /proc/$PPID/ns/ipc; true");
+    const { output } = inShape(
+      config([{ type: "pid" }, { type: "uts" }, { type: "ipc" }]),
+      "echo pid $$; readlink /proc/thread-self/ns/uts /proc/$PPID/ns/ipc; true",
+    );
     expect(output).toContain("pid 1\n");
   });
 
@@ -120,8 +141,14 @@ describe("process shapes", () => {
 
   test("a time namespace has its offsets, also below a user namespace", () => {
     const time = { timeOffsets: { boottime: { secs: 1_000_000_000, nanosecs: 5 } } };
-    for (const namespaces of [[{ type: "time" as const }], [{ type: "time" as const }, { type: "user" as const }, { type: "pid" as const }]]) {
-      const { output, failure } = inShape(config(namespaces, { ...mappings, ...time }), "cat /proc/uptime /proc/self/timens_offsets");
+    for (const namespaces of [
+      [{ type: "time" as const }],
+      [{ type: "time" as const }, { type: "user" as const }, { type: "pid" as const }],
+    ]) {
+      const { output, failure } = inShape(
+        config(namespaces, { ...mappings, ...time }),
+        "cat /proc/uptime /proc/self/timens_offsets",
+      );
       expect(failure).toBeUndefined();
       expect(Number.parseFloat(output)).toBeGreaterThan(1_000_000_000);
       expect(output).toMatch(/boottime\s+1000000000\s+5/);
@@ -129,7 +156,9 @@ describe("process shapes", () => {
   });
 
   test("namespaces by path are joined, and one of another type is refused", () => {
-    const sleeper = spawnChild("unshare", ["--uts", "--pid", "--fork", "--kill-child", "sleep", "30"], { stdio: "ignore" });
+    const sleeper = spawnChild("unshare", ["--uts", "--pid", "--fork", "--kill-child", "sleep", "30"], {
+      stdio: "ignore",
+    });
     try {
       const pid = sleeper.pid as number;
       let child = "";
@@ -151,7 +180,10 @@ describe("process shapes", () => {
         op: "verify",
         text: "a namespace of another type",
       });
-      expect(inShape(config([{ type: "ipc", path: "/etc/passwd" }]), "true").failure).toMatchObject({ kind: "ns.open", text: "not a namespace" });
+      expect(inShape(config([{ type: "ipc", path: "/etc/passwd" }]), "true").failure).toMatchObject({
+        kind: "ns.open",
+        text: "not a namespace",
+      });
     } finally {
       sleeper.kill("SIGKILL");
     }
@@ -165,8 +197,16 @@ describe("process shapes", () => {
 describe("signals, limits, descriptors, directory", () => {
   test("signals are default but for the mask; the limit is the step's", () => {
     const { output } = program(
-      [spawn, { kind: "process.rlimit", resource: 7, soft: 99n, hard: 100n }, { kind: "process.oomScoreAdj", value: 321 }, { kind: "sync.signal", point: point("host-ready") }],
-      [{ kind: "sync.wait", point: point("host-ready") }, { kind: "process.signals", ignored: 1n << 9n }],
+      [
+        spawn,
+        { kind: "process.rlimit", resource: 7, soft: 99n, hard: 100n },
+        { kind: "process.oomScoreAdj", value: 321 },
+        { kind: "sync.signal", point: point("host-ready") },
+      ],
+      [
+        { kind: "sync.wait", point: point("host-ready") },
+        { kind: "process.signals", ignored: 1n << 9n },
+      ],
       "cat /proc/self/status /proc/self/oom_score_adj; ulimit -Sn; ulimit -Hn",
     );
     expect(field(output, "SigIgn")).toBe("0000000000000200");
@@ -186,7 +226,8 @@ describe("signals, limits, descriptors, directory", () => {
 });
 
 describe("finding the program", () => {
-  const look = (name: string, path = "/usr/bin:/bin") => program([spawn], [{ kind: "process.lookup", program: name, path }], "true").failure;
+  const look = (name: string, path = "/usr/bin:/bin") =>
+    program([spawn], [{ kind: "process.lookup", program: name, path }], "true").failure;
   test("errors are those that callers tell apart", () => {
     const plain = join(directory, "plain");
     writeFileSync(plain, "", { mode: 0o644 });
@@ -206,7 +247,16 @@ describe("finding the program", () => {
       encodePlan({
         title: "test",
         host: [spawn, { kind: "process.waitExec" }],
-        container: [{ kind: "process.exec", program: "/bin/sh", path: "", args: ["sh", "-c", `echo $HOME >${path}`], env: [], home: true }],
+        container: [
+          {
+            kind: "process.exec",
+            program: "/bin/sh",
+            path: "",
+            args: ["sh", "-c", `echo $HOME >${path}`],
+            env: [],
+            home: true,
+          },
+        ],
       }),
     );
     session.attach();
@@ -245,31 +295,69 @@ describe("namespaced settings", () => {
 
 describe("hooks", () => {
   const container = { id: "web", bundle: "/bundle", annotations: { a: "b" } };
-  const hook = (args: string[], more: object = {}) => hookSteps("createRuntime", { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", ...args], ...more }] }, container, "live");
-  const withHook = (steps: HostStep[]) => program([spawn, ...steps, { kind: "sync.signal", point: point("host-ready") }], [{ kind: "sync.wait", point: point("host-ready") }], "echo $$");
+  const hook = (args: string[], more: object = {}) =>
+    hookSteps(
+      "createRuntime",
+      { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", ...args], ...more }] },
+      container,
+      "live",
+    );
+  const withHook = (steps: HostStep[]) =>
+    program(
+      [spawn, ...steps, { kind: "sync.signal", point: point("host-ready") }],
+      [{ kind: "sync.wait", point: point("host-ready") }],
+      "echo $$",
+    );
 
   test("get the state with the pid, exactly their environment, and no descriptor of ours", () => {
     const path = join(directory, "hook");
     const { output } = withHook(hook([`{ cat; echo; env; ls /proc/self/fd; } >${path}`], { env: ["ONLY=this"] }));
     const [state, ...rest] = readFileSync(path, "utf8").split("\n");
-    expect(JSON.parse(state as string)).toEqual({ ociVersion: "1.3.0", id: "web", status: "creating", pid: Number(output), bundle: "/bundle", annotations: { a: "b" } });
+    expect(JSON.parse(state as string)).toEqual({
+      ociVersion: "1.3.0",
+      id: "web",
+      status: "creating",
+      pid: Number(output),
+      bundle: "/bundle",
+      annotations: { a: "b" },
+    });
     // PWD and _ are the shell's own.
     expect(rest.filter((line) => line.includes("=") && !/^(PWD|_|SHLVL|OLDPWD)=/.test(line))).toEqual(["ONLY=this"]);
     expect(rest.filter((line) => /^\d+$/.test(line))).toEqual(["0", "1", "2", "3"]);
   });
 
   test("tell their status, signal, timeout and last words", () => {
-    expect(withHook(hook(["echo out; echo err >&2; exit 3"])).failure).toMatchObject({ kind: "hook.run", op: "exited", detail: 3, path: "/bin/sh", text: "out\nerr\n" });
+    expect(withHook(hook(["echo out; echo err >&2; exit 3"])).failure).toMatchObject({
+      kind: "hook.run",
+      op: "exited",
+      detail: 3,
+      path: "/bin/sh",
+      text: "out\nerr\n",
+    });
     expect(withHook(hook(["kill -9 $$"])).failure).toMatchObject({ op: "killed", detail: 9 });
     const marker = join(directory, "grandchild");
-    expect(withHook(hook([`(sleep 2; echo no >${marker}) & sleep 30`], { timeout: 0.2 })).failure).toMatchObject({ op: "timeout", detail: 200 });
-    expect(withHook(hookSteps("prestart", { prestart: [{ path: "/no/hook" }] }, container, "live")).failure).toMatchObject({ op: "execve", errno: 2, path: "/no/hook" });
+    expect(withHook(hook([`(sleep 2; echo no >${marker}) & sleep 30`], { timeout: 0.2 })).failure).toMatchObject({
+      op: "timeout",
+      detail: 200,
+    });
+    expect(
+      withHook(hookSteps("prestart", { prestart: [{ path: "/no/hook" }] }, container, "live")).failure,
+    ).toMatchObject({ op: "execve", errno: 2, path: "/no/hook" });
     expect(existsSync(marker)).toBe(false);
   });
 
   test("need not read their state, and may say very much", () => {
     const large = { ...container, annotations: { large: "x".repeat(300_000) } };
-    const steps = hookSteps("createRuntime", { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", "head -c 5000000 /dev/zero | tr '\\0' y; echo end; exit 1"] }] }, large, "live");
+    const steps = hookSteps(
+      "createRuntime",
+      {
+        createRuntime: [
+          { path: "/bin/sh", args: ["sh", "-c", "head -c 5000000 /dev/zero | tr '\\0' y; echo end; exit 1"] },
+        ],
+      },
+      large,
+      "live",
+    );
     const { failure } = withHook(steps);
     expect(failure).toMatchObject({ op: "exited", detail: 1 });
     expect(failure?.text).toMatch(/^y{1000,1030}end\n$/);
@@ -277,7 +365,12 @@ describe("hooks", () => {
 
   test("in the container they see the container's pid", () => {
     const path = join(directory, "inner-hook");
-    const steps = hookSteps("createContainer", { createContainer: [{ path: "/bin/sh", args: ["sh", "-c", `cat >${path}`] }] }, container, "live");
+    const steps = hookSteps(
+      "createContainer",
+      { createContainer: [{ path: "/bin/sh", args: ["sh", "-c", `cat >${path}`] }] },
+      container,
+      "live",
+    );
     program([{ ...spawn, cloneFlags: namespaceFlags.pid } as HostStep], steps, "true");
     expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({ status: "creating", pid: 1 });
   });
@@ -304,7 +397,9 @@ test("a console is a terminal of the root's devpts, controlling, of the asked si
 });
 
 test("exec joins a process by pidfd, checked by its start time", () => {
-  const sleeper = spawnChild("unshare", ["--uts", "--ipc", "sh", "-c", "hostname joined; exec sleep 30"], { stdio: "ignore" });
+  const sleeper = spawnChild("unshare", ["--uts", "--ipc", "sh", "-c", "hostname joined; exec sleep 30"], {
+    stdio: "ignore",
+  });
   try {
     const pid = sleeper.pid as number;
     while (!readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("sleep")) execFileSync("true");
@@ -321,7 +416,11 @@ test("exec joins a process by pidfd, checked by its start time", () => {
     const kill = (time: bigint, gone: boolean) => {
       const session = openSession();
       const { failure } = session.execute(
-        encodePlan({ title: "kill", host: [{ kind: "process.signal", pid, startTime: time, signal: 9, gone }], container: [] }),
+        encodePlan({
+          title: "kill",
+          host: [{ kind: "process.signal", pid, startTime: time, signal: 9, gone }],
+          container: [],
+        }),
       );
       session.close();
       return failure;

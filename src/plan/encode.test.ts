@@ -12,7 +12,10 @@ describe("encodePlan", () => {
     const bytes = encodePlan({
       title: "t",
       host: [{ kind: "gate.listen", directory: "/d", name: "gate", slot: "gate" }],
-      container: [{ kind: "gate.wait", slot: "gate" }, { kind: "process.setsid", optional: true }],
+      container: [
+        { kind: "gate.wait", slot: "gate" },
+        { kind: "process.setsid", optional: true },
+      ],
     });
     const header = view(bytes);
     expect(header.getBigUint64(0, true)).toBe(PLAN_MAGIC);
@@ -50,7 +53,11 @@ describe("encodePlan", () => {
     expect(() => encodePlan(plan({ kind: "process.oomScoreAdj", value: 0.5 }))).toThrow(/exact integer/);
     const env = Array.from({ length: limits.elements + 1 }, () => "A=1");
     expect(() =>
-      encodePlan({ title: "t", host: [], container: [{ kind: "process.exec", program: "x", path: "", args: [], env, home: false }] }),
+      encodePlan({
+        title: "t",
+        host: [],
+        container: [{ kind: "process.exec", program: "x", path: "", args: [], env, home: false }],
+      }),
     ).toThrow(/elements/);
   });
 
@@ -65,8 +72,14 @@ test("slots are numbered in order of first use", () => {
   expect(
     slotNames({
       title: "t",
-      host: [{ kind: "console.pair", slot: "console" }, { kind: "process.spawn", cloneFlags: 0, cgroup: null, keepFds: 0 }],
-      container: [{ kind: "seccomp.load", slot: "filter", flags: 0 }, { kind: "gate.wait", slot: "console" }],
+      host: [
+        { kind: "console.pair", slot: "console" },
+        { kind: "process.spawn", cloneFlags: 0, cgroup: null, keepFds: 0 },
+      ],
+      container: [
+        { kind: "seccomp.load", slot: "filter", flags: 0 },
+        { kind: "gate.wait", slot: "console" },
+      ],
     }),
   ).toEqual(["console", "filter"]);
 });

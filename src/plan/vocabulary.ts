@@ -471,7 +471,8 @@ export const vocabulary = {
   "hook.run": {
     code: 130,
     side: "both",
-    about: "Runs a hook with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit.",
+    about:
+      "Runs a hook with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit.",
     fields: {
       hook: "str",
       index: "u64",
