@@ -4,7 +4,8 @@ import { compileCreate } from "../../compile/create.ts";
 import { containerId } from "../../core/brands.ts";
 import { reasonOf } from "../../core/errno.ts";
 import { TsrunError } from "../../core/errors.ts";
-import { hostFactsFromJson, hostFactsToJson, readHostFacts } from "../../host/read.ts";
+import { hostFactsFromJson, hostFactsToJson } from "../../host/facts-json.ts";
+import { readHostFacts } from "../../host/read.ts";
 import { writeAll } from "../../log/log.ts";
 import { planToJson, renderPlan } from "../../plan/render.ts";
 import { directoryOf, seccompCacheOf } from "../../state/store.ts";
@@ -64,5 +65,5 @@ function factsOf(path: string): ReturnType<typeof readHostFacts> {
   } catch (error) {
     throw new TsrunError("usage", `cannot read ${path}: ${reasonOf(error)}`);
   }
-  return hostFactsFromJson(text);
+  return hostFactsFromJson(text, path);
 }
