@@ -1,6 +1,6 @@
 /**
  * create on one screen: both lists of the plan in the order in which they happen, with the reason where order binds.
- * Each phase's own file says more. docs/parts/process-shapes.md has who makes and joins which namespace.
+ * Each phase's own file says more. docs/architecture.md has who makes and joins which namespace.
  */
 import { rootRelPath } from "../core/brands.ts";
 import { GATE_NAME } from "../core/names.ts";
