@@ -109,6 +109,23 @@ describe("validateConfig", () => {
       },
       /listenerPath/,
     ],
+    [
+      "errno of an action without one",
+      { linux: { seccomp: { defaultAction: "SCMP_ACT_ALLOW", defaultErrnoRet: 1 } } },
+      /defaultErrnoRet: found 1, wanted no errno for SCMP_ACT_ALLOW/,
+    ],
+    [
+      "errno that would be cut",
+      {
+        linux: {
+          seccomp: {
+            defaultAction: "SCMP_ACT_ALLOW",
+            syscalls: [{ names: ["open"], action: "SCMP_ACT_ERRNO", errnoRet: 5000 }],
+          },
+        },
+      },
+      /syscalls\/0\/errnoRet: found 5000, wanted an errno of at most 4094/,
+    ],
     ["device without numbers", { linux: { devices: [{ type: "c", path: "/dev/x" }] } }, /major/],
     ["one-sided mount mappings", { mounts: [{ destination: "/x", uidMappings: [] }] }, /together/],
     ["cgroupsPath with ..", { linux: { cgroupsPath: "/a/../b" } }, /cgroupsPath/],
