@@ -1,4 +1,6 @@
 import { closeSync } from "node:fs";
+import { constants } from "node:os";
+import { errnoText } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { addonPath, initPath } from "../core/install.ts";
 import { vocabularyHash } from "../plan/hash.gen.ts";
@@ -200,16 +202,14 @@ export interface DirectoryLock {
 }
 
 /**
- * Locks a state directory through its file `lock`. With "try" a lock that is held gives undefined.
- * Throws `state-store` when the file cannot be opened.
+ * Locks a state directory through its file `lock`. Undefined when the directory is gone, or with "try" when somebody
+ * else holds it. Throws `state-store` when the file cannot be opened.
  */
-export function lockDirectory(directory: string, how: "exclusive" | "shared"): DirectoryLock;
-export function lockDirectory(directory: string, how: "try"): DirectoryLock | undefined;
 export function lockDirectory(directory: string, how: "exclusive" | "shared" | "try"): DirectoryLock | undefined {
   const path = `${directory}/lock`;
   const fd = addon().lock(path, how === "shared" ? 0 : how === "exclusive" ? 1 : 2);
-  const EAGAIN = 11;
-  if (fd === -EAGAIN && how === "try") return undefined;
-  if (fd < 0) throw new TsrunError("state-store", `cannot lock ${path}: errno ${-fd}`);
+  const { EAGAIN, ENOENT } = constants.errno;
+  if (fd === -ENOENT || (fd === -EAGAIN && how === "try")) return undefined;
+  if (fd < 0) throw new TsrunError("state-store", `cannot lock ${path}: ${errnoText(-fd)}`);
   return { release: () => closeSync(fd) };
 }
