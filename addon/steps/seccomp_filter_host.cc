@@ -178,6 +178,16 @@ Status Export(scmp_filter_ctx filter, std::vector<sock_filter>& program) {
 
 } // namespace
 
+std::string LibseccompVersion() {
+  const scmp_version* version = seccomp_version();
+  return std::to_string(version->major) + "." + std::to_string(version->minor) + "." + std::to_string(version->micro);
+}
+
+bool KnowsArchitecture(uint32_t arch) {
+  const Filter rules(seccomp_init(SCMP_ACT_ALLOW));
+  return rules && seccomp_arch_add(rules.get(), arch) != -EINVAL; // -EDOM: of the other byte order
+}
+
 Status CompileFilter(const abi::SeccompCompile& step, std::vector<sock_filter>& filter) {
   const Filter rules(seccomp_init(static_cast<uint32_t>(step.default_action)));
   if (!rules) return Status::Fail(Op::kLibseccomp, EINVAL, "seccomp_init", static_cast<int64_t>(step.default_action));
