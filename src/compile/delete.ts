@@ -13,6 +13,8 @@ export interface DeleteInput extends HookContainer {
   readonly kill: boolean;
   readonly sharesPidNamespace: boolean;
   readonly cgroups: readonly Place[];
+  /** CreateRecord.detachRoot. */
+  readonly detachRoot?: string | undefined;
   readonly hooks: Hooks | undefined;
 }
 
@@ -35,6 +37,7 @@ export function compileDelete(input: DeleteInput): Plan {
   for (const { hierarchy, path, created } of cgroups) {
     if (created) host.push({ kind: "cgroup.remove", hierarchy, path, timeoutMs: PATIENCE_MS });
   }
+  if (input.detachRoot !== undefined) host.push({ kind: "root.detach", path: input.detachRoot, now: true });
   // A poststop hook that fails is a warning: the rest goes on.
   host.push(...hookSteps("poststop", input.hooks, input, "none").map((step) => ({ ...step, optional: true })));
   return { title: `delete ${id}`, host, container: [] };
