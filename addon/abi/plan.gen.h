@@ -7,7 +7,7 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0xac6ac42cu;
+inline constexpr uint32_t kVocabularyHash = 0xed02c9d8u;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
@@ -304,7 +304,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
-    {"seccomp.compile", 1, 8, {FieldType::kU64, FieldType::kU64s, FieldType::kStrs, FieldType::kU64s, FieldType::kU64s, FieldType::kBool, FieldType::kStr, FieldType::kSlot}},
+    {"seccomp.compile", 1, 9, {FieldType::kU64, FieldType::kU64, FieldType::kU64s, FieldType::kStrs, FieldType::kU64s, FieldType::kU64s, FieldType::kBool, FieldType::kStr, FieldType::kSlot}},
     {"seccomp.load", 2, 2, {FieldType::kSlot, FieldType::kU64}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -1025,10 +1025,11 @@ struct CgroupRemove {
         timeout_ms(r.u64(2)) {}
 };
 
-/// Compiles the profile with libseccomp into the slot, or takes it from the cache file of its hash (not used if empty). Rule i answers syscall names[i] with actions[i]; conditions are groups of five: rule, argument, operator, value, second value.
+/// Compiles the profile with libseccomp into the slot, or takes it from the cache directory (none if empty). Rule i answers syscall names[i] with actions[i]; conditions are groups of five: rule, argument, operator, value, second value. `newerAction` answers numbers above the highest that the profile names.
 struct SeccompCompile {
   static constexpr StepKind kKind = StepKind::kSeccompCompile;
   uint64_t default_action;
+  uint64_t newer_action;
   U64s architectures;
   Strs names;
   U64s actions;
@@ -1038,13 +1039,14 @@ struct SeccompCompile {
   Slot slot;
   explicit SeccompCompile(const Record& r)
       : default_action(r.u64(0)),
-        architectures(r.u64s(1)),
-        names(r.strs(2)),
-        actions(r.u64s(3)),
-        conditions(r.u64s(4)),
-        fail_unknown(r.bool_(5)),
-        cache(r.str(6)),
-        slot(r.slot(7)) {}
+        newer_action(r.u64(1)),
+        architectures(r.u64s(2)),
+        names(r.strs(3)),
+        actions(r.u64s(4)),
+        conditions(r.u64s(5)),
+        fail_unknown(r.bool_(6)),
+        cache(r.str(7)),
+        slot(r.slot(8)) {}
 };
 
 /// Loads the compiled filter of the slot.

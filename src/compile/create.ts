@@ -1,8 +1,9 @@
 /**
  * create on one screen: both lists of the plan in the order in which they happen, with the reason where order binds.
- * Each phase's own file says more. docs/parts/process-shapes.md has who makes and joins which namespace.
+ * Each phase's own file says more. docs/architecture.md has who makes and joins which namespace.
  */
 import { rootRelPath } from "../core/brands.ts";
+import { GATE_NAME } from "../core/names.ts";
 import { point } from "../plan/encode.ts";
 import type { ContainerStep, HostStep, Plan } from "../plan/vocabulary.ts";
 import { compileCgroups } from "./cgroups.ts";
@@ -31,8 +32,6 @@ import { sysctlSteps } from "./sysctl.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 import { loopbackSteps, utsSteps } from "./uts.ts";
 
-/** The gate's socket in the state directory. */
-export const GATE_NAME = "gate";
 const GATE_SLOT = "gate";
 
 /** What later verbs have to know of a container, beside its pid: it goes into state.json. */

@@ -9,6 +9,8 @@ export interface Hierarchy {
   readonly controllers: readonly string[];
   /** This process's cgroup in it, relative to the mount point, with a leading slash. */
   readonly own: string;
+  /** Whether tsrun may make cgroups below `own` (rootless it may not, unless the cgroup was delegated to it). */
+  readonly writable: boolean;
 }
 
 export interface CgroupFacts {
@@ -34,6 +36,8 @@ export interface HostFacts {
   readonly kernel: { readonly release: string; readonly major: number; readonly minor: number };
   /** Effective uid of tsrun. */
   readonly uid: number;
+  /** tsrun runs in a user namespace other than the initial one: uid 0 is not the host's root then. */
+  readonly inUserNamespace: boolean;
   /** Highest capability number the kernel knows (/proc/sys/kernel/cap_last_cap). */
   readonly lastCapability: number;
   /** tsrun's own permitted capabilities: none beyond them can be granted. */
@@ -41,4 +45,16 @@ export interface HostFacts {
   readonly cgroup: CgroupFacts;
   readonly lsm: { readonly apparmor: boolean; readonly selinux: boolean };
   readonly launch: LaunchState;
+}
+
+/** One cgroup of a container. */
+export interface CgroupPlace {
+  /** Where the hierarchy is mounted. */
+  readonly hierarchy: string;
+  /** Relative to it, with a leading slash. */
+  readonly path: string;
+  readonly version: 1 | 2;
+  readonly controllers: readonly string[];
+  /** tsrun made it, so delete removes it. */
+  readonly created: boolean;
 }

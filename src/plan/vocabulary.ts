@@ -483,9 +483,10 @@ export const vocabulary = {
     code: 120,
     side: "host",
     about:
-      "Compiles the profile with libseccomp into the slot, or takes it from the cache file of its hash (not used if empty). Rule i answers syscall names[i] with actions[i]; conditions are groups of five: rule, argument, operator, value, second value.",
+      "Compiles the profile with libseccomp into the slot, or takes it from the cache directory (none if empty). Rule i answers syscall names[i] with actions[i]; conditions are groups of five: rule, argument, operator, value, second value. `newerAction` answers numbers above the highest that the profile names.",
     fields: {
       defaultAction: "u64:hex",
+      newerAction: "u64:hex",
       architectures: "u64s",
       names: "strs",
       actions: "u64s",

@@ -1,0 +1,77 @@
+/** The facts of this host, read once for every create: about ten small files and a few stats. */
+import { accessSync, constants, readFileSync, readlinkSync, statfsSync, statSync } from "node:fs";
+import { release } from "node:os";
+import { TsrunError } from "../core/errors.ts";
+import { type CgroupProbe, readCgroupFacts } from "./cgroup-facts.ts";
+import type { HostFacts } from "./facts.ts";
+import { guessLaunch, LAUNCH_VARIABLE, parseLaunch, statusField } from "./launch-state.ts";
+
+const SELINUX_MAGIC = 0xf97cff8c;
+/** Inode number of the initial user namespace (PROC_USER_INIT_INO, linux/proc_ns.h). */
+const INITIAL_USER_NAMESPACE = "user:[4026531837]";
+
+const codeOf = (error: unknown): string | undefined =>
+  typeof error === "object" && error !== null && "code" in error ? String(error.code) : undefined;
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new TsrunError("unsupported", `cannot read ${path}: ${codeOf(error)}`, {
+      advice: "tsrun needs /proc and /sys as the kernel gives them",
+      cause: error,
+    });
+  }
+}
+
+/** What `get` finds, or undefined where there is nothing; other failures are failures. */
+function unlessMissing<T>(path: string, get: (path: string) => T): T | undefined {
+  try {
+    return get(path);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return undefined;
+    throw new TsrunError("unsupported", `cannot look at ${path}: ${codeOf(error)}`, { cause: error });
+  }
+}
+
+const magic = (path: string): number | undefined => unlessMissing(path, (at) => statfsSync(at).type);
+
+const probe: CgroupProbe = {
+  magic,
+  inode: (path) => statSync(path).ino,
+  writable(path) {
+    try {
+      accessSync(path, constants.W_OK);
+      return true;
+    } catch {
+      return false; // EACCES, EROFS, or not there: for a mere question the reason does not matter
+    }
+  },
+  read,
+};
+
+/** Throws `unsupported` when /proc or /sys cannot be read. */
+export function readHostFacts(): HostFacts {
+  const status = read("/proc/self/status");
+  const kernel = release();
+  const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(kernel) ?? [];
+  const launch = process.env[LAUNCH_VARIABLE];
+  return {
+    kernel: { release: kernel, major: Number(major), minor: Number(minor) },
+    uid: process.geteuid?.() ?? 0,
+    inUserNamespace:
+      (unlessMissing("/proc/self/ns/user", (path) => readlinkSync(path)) ?? INITIAL_USER_NAMESPACE) !==
+      INITIAL_USER_NAMESPACE,
+    lastCapability: Number(read("/proc/sys/kernel/cap_last_cap")),
+    permittedCapabilities: BigInt(`0x${statusField(status, "CapPrm")}`),
+    cgroup: readCgroupFacts(probe),
+    lsm: {
+      apparmor:
+        unlessMissing("/sys/module/apparmor/parameters/enabled", (path) => readFileSync(path, "utf8"))?.startsWith(
+          "Y",
+        ) ?? false,
+      selinux: magic("/sys/fs/selinux") === SELINUX_MAGIC,
+    },
+    launch: launch === undefined ? guessLaunch(read("/proc/self/limits"), status) : parseLaunch(launch),
+  };
+}
