@@ -60,17 +60,19 @@ export function deviceRules(devices: readonly DeviceConfig[] | undefined): Devic
   const rules: DeviceRule[] = [];
   for (const [i, device] of (devices ?? []).entries()) {
     const where = `/linux/resources/devices/${i}`;
-    const { type = "a" } = device;
-    const types =
-      type === "a" || type === "" ? (["b", "c"] as const) : type === "b" || type === "c" ? [type] : undefined;
-    if (types === undefined)
-      throw new TsrunError("config", `${where}/type: ${JSON.stringify(type)} is none of a, b, c`);
+    const types = typesOf(device.type, `${where}/type`);
     const major = deviceNumber(device.major, `${where}/major`);
     const minor = deviceNumber(device.minor, `${where}/minor`);
     const mask = accessMask(device, where);
     for (const each of types) rules.push({ allow: device.allow, type: each, major, minor, access: mask });
   }
   return [...rules, ...defaultRules];
+}
+
+function typesOf(type: string | undefined, where: string): readonly DeviceRule["type"][] {
+  if (type === undefined || type === "" || type === "a") return ["b", "c"];
+  if (type === "b" || type === "c") return [type];
+  throw new TsrunError("config", `${where}: ${JSON.stringify(type)} is none of a, b, c`);
 }
 
 /** -1 is how callers written in Go say "all". */
