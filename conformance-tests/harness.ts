@@ -153,7 +153,8 @@ export class Sandbox {
 
   /** Deletes what is left, then says what of it the runtime failed to clean. */
   close(): void {
-    for (const id of readdirSync(this.root)) this.run(["delete", "--force", id]);
+    for (const id of readdirSync(this.root).filter((entry) => !entry.startsWith("@")))
+      this.run(["delete", "--force", id]);
     const left = this.leftovers();
     spawnSync("rm", ["-rf", "--one-file-system", this.work]);
     removeCgroups(this.name);
@@ -163,7 +164,10 @@ export class Sandbox {
 
   /** State entries, processes, mounts and cgroups of this sandbox that are still there. */
   leftovers(): string[] {
-    const left = readdirSync(this.root).map((entry) => `state ${entry}`);
+    // The cache of compiled filters is to stay.
+    const left = readdirSync(this.root)
+      .filter((entry) => entry !== "@seccomp")
+      .map((entry) => `state ${entry}`);
     for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n"))
       if (line.includes(this.name)) left.push(`mount ${line}`);
     left.push(...cgroups(this.name).map((path) => `cgroup ${path}`));
