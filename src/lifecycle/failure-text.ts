@@ -94,7 +94,7 @@ function adviceOf(plan: Plan, { kind, op, errno, path }: StepFailure): string | 
   if (kind === "process.rlimit" && name === "EPERM") return "raising a hard limit needs CAP_SYS_RESOURCE";
   // Below a filter it may be unable even to say why it ends.
   if (path === "tsrun-init" && (op === "exited" || op === "killed") && plan.container.some(isFilter)) {
-    return "if the seccomp profile forbids what tsrun-init still has to do: allow sendto, recvfrom, accept4 and execve, and set noNewPrivileges, without which it needs more";
+    return "the seccomp profile may forbid what tsrun-init still has to do: allow sendto, recvfrom, accept4 and execve, and set noNewPrivileges, without which it needs more";
   }
   if (kind === "seccomp.load" && name === "EACCES") return "without noNewPrivileges it needs CAP_SYS_ADMIN";
   return undefined;
