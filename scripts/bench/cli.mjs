@@ -43,6 +43,7 @@ function makeBundle(work, runtime, kind, args, template) {
   const path = join(work, `${runtime}-${kind}`);
   mkdirSync(path);
   const config = structuredClone(template);
+  config.ociVersion = "1.0.2"; // one that the peers of older distributions take, too
   config.root.path = join(work, "rootfs");
   config.process.terminal = false;
   config.process.args = args;
@@ -104,6 +105,7 @@ export async function run({ runs, rest, runtimes: names }) {
   const node = existsSync(nodePath) ? readText(nodePath).trim() : process.execPath;
   const floor = compiled("floor");
   const work = mkdtempSync(join(tmpdir(), "tsrun-bench-"));
+  const how = { restMs: rest, errors: join(work, "errors") };
   const programs = [...runtimes].map(([name, path]) => ({
     name,
     command: [path, "--root", join(work, `state-${name}`)],
@@ -133,14 +135,14 @@ export async function run({ runs, rest, runtimes: names }) {
       // Nobody is always the one after somebody.
       const order = programs.map((_, i) => programs[(i + round + WARM_UP) % programs.length]);
       for (const operation of operations) {
-        const baseline = time([node, "-e", "0"], rest);
+        const baseline = time([node, "-e", "0"], how);
         if (counts) node0.push(baseline);
         if (operation === "run") {
-          const sample = time([floor, join(work, "rootfs"), `${PARENT}/floor`, "/bin/true"], rest);
+          const sample = time([floor, join(work, "rootfs"), `${PARENT}/floor`, "/bin/true"], how);
           if (counts) floors.push(sample);
         }
         for (const program of order) {
-          const sample = time([...program.command, ...argumentsOf[operation](program)], rest);
+          const sample = time([...program.command, ...argumentsOf[operation](program)], how);
           if (counts) program.samples[operation].push(sample);
           const id = `${program.name}-long`;
           if (operation === "create") {
@@ -177,34 +179,36 @@ function report({ runs, node, node0, floors, programs }) {
     createdResidentKib: summarize(resident),
   }));
   const cell = ({ median, spread }) => `${median.toFixed(1)} ±${(spread / 2).toFixed(1)}`;
-  const rows = [
-    ["ms (median ± half the spread of 80 %)", ...results.flatMap(({ name }) => [name, "× node"]), "budget"],
-  ];
-  const over = [];
-  for (const operation of operations) {
-    const budget = budgets[operation];
-    const limit =
-      budget === undefined ? undefined : budget.factor * base.wall.median + (budget.floor ? floor.wall.median : 0);
-    const own = results.find(({ name }) => name === "tsrun")?.operations[operation].wall.median;
-    if (limit !== undefined && own !== undefined && own > limit) over.push(operation);
-    rows.push([
+  /** One row an operation: each runtime's time, and how many times that of `node -e 0` it is. */
+  const rowsOf = (which, title) => [
+    [title, ...results.flatMap(({ name }) => [name, "× node"])],
+    ...operations.map((operation) => [
       operation,
       ...results.flatMap(({ operations: { [operation]: one } }) => [
-        cell(one.wall),
-        (one.wall.median / base.wall.median).toFixed(2),
+        cell(one[which]),
+        (one[which].median / base[which].median).toFixed(2),
       ]),
-      limit === undefined ? "" : limit.toFixed(1),
-    ]);
+    ]),
+  ];
+  const wall = rowsOf("wall", "time in ms: median ± half the spread of 80 %");
+  const over = [];
+  wall[0].push("budget");
+  for (const [i, operation] of operations.entries()) {
+    const { factor, floor: withFloor } = budgets[operation] ?? {};
+    if (factor === undefined) continue;
+    const limit = factor * base.wall.median + (withFloor ? floor.wall.median : 0);
+    const own = results.find(({ name }) => name === "tsrun")?.operations[operation].wall.median;
+    if (own !== undefined && own > limit) over.push(operation);
+    wall[i + 1].push(limit.toFixed(1));
   }
-  rows.push(["CPU of run", ...results.flatMap(({ operations: { run: one } }) => [cell(one.cpu), ""]), ""]);
-  rows.push([
-    "VmRSS of a created container, KiB",
+  const memory = [
+    "VmRSS of a created container in KiB",
     ...results.flatMap(({ createdResidentKib }) => [String(Math.round(createdResidentKib.median)), ""]),
-    "",
-  ]);
+  ];
   const lines = [
-    table(rows),
-    `node -e 0: ${cell(base.wall)} ms (${node}); floor: ${cell(floor.wall)} ms, CPU ${cell(floor.cpu)}; ${runs} runs`,
+    table([...wall, ...rowsOf("cpu", "CPU time in ms"), memory]),
+    `node -e 0: ${cell(base.wall)} ms, CPU ${cell(base.cpu)} (${node})`,
+    `floor: ${cell(floor.wall)} ms, CPU ${cell(floor.cpu)}; ${runs} runs`,
   ];
   if (over.length > 0) lines.push(`over budget: ${over.join(", ")}`);
   const noise = base.wall.spread / base.wall.median;

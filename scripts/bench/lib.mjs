@@ -53,15 +53,15 @@ export function describeHost() {
 export const sleepMs = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
 /**
- * Runs a program and measures it from outside; throws when it fails. Rests before, every time alike: joining a v1 cgroup
+ * Runs a program and measures it from outside; throws when it fails, with what it wrote to the file of errors. Rests before, every time alike: joining a v1 cgroup
  * waits for a grace period of the kernel, unless somebody has just waited for it.
  */
-export function time(command, restMs) {
+export function time(command, { restMs, errors }) {
   sleepMs(restMs);
-  const { stdout, stderr, status } = spawnSync(compiled("stopwatch"), command, { encoding: "utf8" });
+  const { stdout, stderr, status } = spawnSync(compiled("stopwatch"), [errors, ...command], { encoding: "utf8" });
   if (status !== 0) throw new Error(`stopwatch: ${stderr}`);
   const [wallNs, cpuNs, exit] = stdout.trim().split(" ").map(Number);
-  if (exit !== 0) throw new Error(`${command.join(" ")}: exit status ${exit}`);
+  if (exit !== 0) throw new Error(`${command.join(" ")}: exit status ${exit}: ${readText(errors)}`);
   return { wallMs: wallNs / 1e6, cpuMs: cpuNs / 1e6 };
 }
 
@@ -80,7 +80,8 @@ export function summarize(samples) {
 
 /** Text in columns; the first is aligned left, the others right. */
 export function table(rows) {
-  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => (row[i] ?? "").length)));
+  const columns = Math.max(...rows.map((row) => row.length));
+  const widths = Array.from({ length: columns }, (_, i) => Math.max(...rows.map((row) => (row[i] ?? "").length)));
   return rows
     .map((row) =>
       row

@@ -1,6 +1,7 @@
-// stopwatch PROGRAM ARG…: runs a program with its standard streams on /dev/null and prints how long it took: wall-clock
-// and CPU nanoseconds (of it and of the children that it waited for), and its exit status (128 + n after a signal). A
-// small program of its own, because what a large process pays to start another one would count as the other's.
+// stopwatch ERRORS PROGRAM ARG…: runs a program, its standard error in the file ERRORS and the other standard streams
+// on /dev/null, and prints how long it took: wall-clock and CPU nanoseconds (of it and of the children that it waited
+// for), and its exit status (128 + n after a signal). A small program of its own, because what a large process pays to
+// start another one would count as the other's.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -24,16 +25,18 @@ static long long cpu(const struct timeval* t) {
 }
 
 int main(int argc, char** argv) {
-  if (argc < 2) return 2;
+  if (argc < 3) return 2;
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  for (int fd = 0; fd < 3; fd++)
+  // No pipe: what a created container inherits stays open for as long as it lives.
+  for (int fd = 0; fd < 2; fd++)
     posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+  posix_spawn_file_actions_addopen(&actions, 2, argv[1], O_WRONLY | O_CREAT | O_TRUNC, 0600);
   pid_t pid;
   const long long begin = now();
-  const int err = posix_spawnp(&pid, argv[1], &actions, NULL, argv + 1, environ);
+  const int err = posix_spawnp(&pid, argv[2], &actions, NULL, argv + 2, environ);
   if (err != 0) {
-    fprintf(stderr, "stopwatch: %s: %s\n", argv[1], strerror(err));
+    fprintf(stderr, "stopwatch: %s: %s\n", argv[2], strerror(err));
     return 127;
   }
   int status;
