@@ -67,7 +67,7 @@ export function compileCreate(input: CompileInput): Compiled {
   const [prestart, createRuntime] = (["prestart", "createRuntime"] as const).map((name) =>
     hookSteps(name, hooks, container, "live"),
   ) as [HostStep[], HostStep[]];
-  const hostHooks = [...prestart, ...createRuntime];
+  const atMounts = [...cgroups.afterMounts, ...prestart, ...createRuntime];
 
   const host: HostStep[] = [
     // All that can fail without a trace comes first.
@@ -90,11 +90,11 @@ export function compileCreate(input: CompileInput): Compiled {
     ...oomSteps(process?.oomScoreAdj),
     ...rlimitSteps(process?.rlimits, facts.launch.nofile),
     { kind: "sync.signal", point: point("host-ready") },
-    ...(hostHooks.length === 0
+    ...(atMounts.length === 0
       ? []
       : ([
           { kind: "sync.wait", point: point("mounts-done") },
-          ...hostHooks,
+          ...atMounts,
           { kind: "sync.signal", point: point("hooks-done") },
         ] as const)),
     { kind: "sync.wait", point: point("ready") },
@@ -120,7 +120,7 @@ export function compileCreate(input: CompileInput): Compiled {
     ...enterCgroupNamespace(shape),
     ...mountSteps(input, cgroups.places),
     ...deviceSteps(input),
-    ...(hostHooks.length === 0
+    ...(atMounts.length === 0
       ? []
       : ([
           { kind: "sync.signal", point: point("mounts-done") },
