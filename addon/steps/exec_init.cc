@@ -62,6 +62,18 @@ bool Search(const abi::Str& program, const abi::Str& search, char (&path)[kPathM
   }
 }
 
+/// Looks for the program without executing it. Op::kLookup with the name as the config has it: for a search that found
+/// nothing ENOENT, as runc, whatever the reason in each directory was.
+Status Find(const abi::Str& program, const abi::Str& search, char (&path)[kPathMax]) {
+  int err = ENOENT;
+  if (Search(program, search, path, [&](const char* candidate) {
+        err = CheckExecutable(candidate);
+        return err != 0;
+      }))
+    return Status::Ok();
+  return Status::Fail(Op::kLookup, IsPath(program) ? err : ENOENT, program.data);
+}
+
 /// Reads a number up to `stop`; false for anything else.
 bool ParseId(const char*& at, char stop, uint64_t& value) {
   value = 0;
@@ -135,18 +147,10 @@ void FindHome(uint64_t uid, char* home, size_t size) {
 
 } // namespace
 
-/// Op::kLookup with the name as the config has it: for a search that found nothing ENOENT, as runc, whatever the reason
-/// in each directory was.
 Status Run(InitContext&, const abi::ProcessLookup& step) {
   if (step.program.size >= kPathMax) return Status::Fail(Op::kLookup, ENAMETOOLONG, step.program.data);
   char path[kPathMax];
-  int err = ENOENT;
-  if (Search(step.program, step.path, path, [&](const char* candidate) {
-        err = CheckExecutable(candidate);
-        return err != 0;
-      }))
-    return Status::Ok();
-  return Status::Fail(Op::kLookup, IsPath(step.program) ? err : ENOENT, step.program.data);
+  return Find(step.program, step.path, path);
 }
 
 /// Like execvp, by trying: behind a seccomp filter no other system call may be left.
@@ -159,13 +163,17 @@ Status Run(InitContext&, const abi::ProcessExec& step) {
   TSRUN_TRY(env.Fill(step.env, step.home ? home : nullptr));
   char path[kPathMax];
   int err = ENOENT;
-  if (Search(step.program, step.path, path, [&](const char* candidate) {
-        execve(candidate, args.get(), env.get());
-        err = errno;
-        return !IsPath(step.program) && (err == ENOENT || err == ENOTDIR || err == EACCES);
-      }))
-    return Status::Fail(Op::kExecve, err, path);
-  return Status::Fail(Op::kLookup, ENOENT, step.program.data);
+  const auto execute = [&](const char* candidate) {
+    execve(candidate, args.get(), env.get());
+    err = errno;
+    return err == ENOENT || err == ENOTDIR || err == EACCES;
+  };
+  if (!Search(step.program, step.path, path, execute)) {
+    // These may be about the file, or about its interpreter or its mount: a file that can be found says which.
+    TSRUN_TRY(Find(step.program, step.path, path));
+    execute(path);
+  }
+  return Status::Fail(Op::kExecve, err, path);
 }
 
 } // namespace tsrun
