@@ -195,20 +195,20 @@ describe("properties of every plan", () => {
     fc.assert(
       fc.property(arbitrary, (drawn) => {
         const kinds = make(drawn).container.map(({ kind }) => kind);
-        const before = (first: string, second: string) => {
+        const precedes = (first: string, second: string) => {
           const a = kinds.lastIndexOf(first as (typeof kinds)[number]);
           const b = kinds.indexOf(second as (typeof kinds)[number]);
           expect({ first, second, ordered: a < 0 || b < 0 || a < b }).toMatchObject({ ordered: true });
         };
-        before("mount.filesystem", "root.pivot");
-        before("root.pivot", "sysctl.write");
-        before("sysctl.write", "path.readonly");
-        before("path.mask", "process.cwd");
-        before("caps.bounding", "identity.set");
-        before("identity.set", "caps.apply");
-        before("fds.closeOnExec", "seccomp.load");
-        before("seccomp.load", "gate.wait");
-        before(
+        precedes("mount.filesystem", "root.pivot");
+        precedes("root.pivot", "sysctl.write");
+        precedes("sysctl.write", "path.readonly");
+        precedes("path.mask", "process.cwd");
+        precedes("caps.bounding", "identity.set");
+        precedes("identity.set", "caps.apply");
+        precedes("fds.closeOnExec", "seccomp.load");
+        precedes("seccomp.load", "gate.wait");
+        precedes(
           drawn.noNewPrivileges ? "caps.apply" : "seccomp.load",
           drawn.noNewPrivileges ? "seccomp.load" : "identity.set",
         );
