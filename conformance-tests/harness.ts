@@ -153,7 +153,8 @@ export class Sandbox {
 
   /** Deletes what is left, then says what of it the runtime failed to clean. */
   close(): void {
-    for (const id of readdirSync(this.root).filter((entry) => !entry.startsWith("@"))) this.run(["delete", "--force", id]);
+    for (const id of readdirSync(this.root).filter((entry) => !entry.startsWith("@")))
+      this.run(["delete", "--force", id]);
     const left = this.leftovers();
     spawnSync("rm", ["-rf", "--one-file-system", this.work]);
     removeCgroups(this.name);

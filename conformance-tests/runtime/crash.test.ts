@@ -2,9 +2,10 @@
  * tsrun killed (SIGKILL) at every step of its plans and at every point between them: what is left is cleaned by
  * `delete --force`, by `gc`, and does not block the next call.
  */
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { isTsrun, Sandbox, waitFor } from "../harness.ts";
 
 let box: Sandbox;
@@ -22,13 +23,20 @@ interface PlanJson {
 const bundle = (program = "sleep 1000"): string =>
   box.bundle(program, (config) => {
     const hook = [{ path: "/bin/true", args: ["true"] }];
-    config.hooks = { createRuntime: hook, createContainer: hook, startContainer: hook, poststart: hook, poststop: hook };
+    config.hooks = {
+      createRuntime: hook,
+      createContainer: hook,
+      startContainer: hook,
+      poststart: hook,
+      poststop: hook,
+    };
   });
 
 function killed(args: readonly string[], fault: string): void {
   const [command, ...rest] = args;
   const result = box.run([command as string, "--test-fault", fault, ...rest]);
-  if (result.status !== null) throw new Error(`${args.join(" ")} was not killed at ${fault}: ${JSON.stringify(result)}`);
+  if (result.status !== null)
+    throw new Error(`${args.join(" ")} was not killed at ${fault}: ${JSON.stringify(result)}`);
 }
 
 /** By turns the ways to clean up. */

@@ -40,8 +40,8 @@ export interface CreateRecord {
   readonly sharesPidNamespace: boolean;
   /** Whether there are hooks for which start and delete have to read config.json. */
   readonly hooks: { readonly poststart: boolean; readonly poststop: boolean };
-  /** Where the container's mounts are on the host, for want of a mount namespace of its own: delete detaches them. */
-  readonly detachRoot: string | undefined;
+  /** Where the container's mounts are on the host, for want of a mount namespace: delete detaches them. Else "". */
+  readonly detachRoot: string;
   /** Without `process` the container can be created, but not started. */
   readonly hasProcess: boolean;
 }

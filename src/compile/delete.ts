@@ -14,12 +14,8 @@ export interface DeleteInput {
   readonly kill: boolean;
   readonly sharesPidNamespace: boolean;
   readonly cgroups: readonly Place[];
-<<<<<<< HEAD
   /** CreateRecord.detachRoot. */
-  readonly detachRoot?: string | undefined;
-  readonly hooks: Hooks | undefined;
-=======
->>>>>>> main
+  readonly detachRoot: string;
 }
 
 const SIGKILL = 9;
@@ -41,12 +37,7 @@ export function compileDelete(input: DeleteInput): Plan {
   for (const { hierarchy, path, created } of cgroups) {
     if (created) host.push({ kind: "cgroup.remove", hierarchy, path, timeoutMs: PATIENCE_MS });
   }
-<<<<<<< HEAD
-  if (input.detachRoot !== undefined) host.push({ kind: "root.detach", path: input.detachRoot, now: true });
-  // A poststop hook that fails is a warning: the rest goes on.
-  host.push(...hookSteps("poststop", input.hooks, input, "none").map((step) => ({ ...step, optional: true })));
-=======
->>>>>>> main
+  if (input.detachRoot !== "") host.push({ kind: "root.detach", path: input.detachRoot, now: true });
   return { title: `delete ${id}`, host, container: [] };
 }
 

@@ -57,6 +57,7 @@ export function destroy(context: Context, record: ContainerRecord, options: { re
         kill: options.kill,
         sharesPidNamespace: record.sharesPidNamespace,
         cgroups: record.cgroups,
+        detachRoot: record.detachRoot,
       }),
     );
     reached(context, "removed");
@@ -100,14 +101,22 @@ function isBeingDeleted(journal: readonly JournalEntry[]): boolean {
 
 /**
  * Undoes what a create that was killed before it recorded its container has left: tsrun-init has ended by itself when its
- * creator died; cgroups, a started hook in them, and files remain.
+ * creator died; cgroups, a started hook in them, mounts without a namespace, and files remain.
  */
 function undoHalfMade(context: Context, id: ContainerId, journal: readonly JournalEntry[]): void {
   for (const entry of journal) {
     if (entry.kind !== "creating") continue;
     runPlan(
       context,
-      compileDelete({ id, pid: 0, startTime: 0n, kill: false, sharesPidNamespace: true, cgroups: entry.cgroups }),
+      compileDelete({
+        id,
+        pid: 0,
+        startTime: 0n,
+        kill: false,
+        sharesPidNamespace: true,
+        cgroups: entry.cgroups,
+        detachRoot: entry.detachRoot,
+      }),
     );
     if (entry.pidFile !== "") rmSync(entry.pidFile, { force: true });
   }
