@@ -7,7 +7,7 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0xed02c9d8u;
+inline constexpr uint32_t kVocabularyHash = 0x651447f5u;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
@@ -80,6 +80,9 @@ enum class StepKind : uint16_t {
   kCgroupFreeze = 105,
   kCgroupSignal = 106,
   kCgroupRemove = 107,
+  kCgroupWriteFirst = 108,
+  kCgroupEnter = 109,
+  kCgroupDelegate = 110,
   kSeccompCompile = 120,
   kSeccompLoad = 121,
   kHookRun = 130,
@@ -158,6 +161,7 @@ enum class Op : uint16_t {
   kLibseccomp = 67,
   kInjected = 68,
   kUtimensat = 69,
+  kPthreadCreate = 70,
 };
 
 enum class SyncPoint : uint64_t {
@@ -284,7 +288,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
-    {"cgroup.create", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kBool}},
+    {"cgroup.create", 1, 5, {FieldType::kStr, FieldType::kStr, FieldType::kBool, FieldType::kStrs, FieldType::kStrs}},
     {"cgroup.write", 1, 4, {FieldType::kStr, FieldType::kStr, FieldType::kStr, FieldType::kStr}},
     {"cgroup.open", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kSlot}},
     {"cgroup.join", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kStr}},
@@ -292,9 +296,9 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"cgroup.freeze", 1, 4, {FieldType::kStr, FieldType::kStr, FieldType::kBool, FieldType::kU64}},
     {"cgroup.signal", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kU64}},
     {"cgroup.remove", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kU64}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
+    {"cgroup.writeFirst", 1, 5, {FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kBool}},
+    {"cgroup.enter", 1, 2, {FieldType::kStr, FieldType::kStr}},
+    {"cgroup.delegate", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kU64}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -925,16 +929,20 @@ struct RootDetach {
         now(r.bool_(1)) {}
 };
 
-/// Makes the cgroup and its missing parents below a verified cgroup file system; undo removes what it made. `cpuset` fills empty cpuset.cpus and cpuset.mems from the parents on v1.
+/// Makes the cgroup and its missing parents below a verified cgroup file system; undo removes what it made. One that is there already must be without processes and not frozen. v1: `cpuset` fills empty cpuset.cpus and cpuset.mems from the parents. v2: enables `controllers` in every parent, where they can be; that one of `needed` cannot is an error.
 struct CgroupCreate {
   static constexpr StepKind kKind = StepKind::kCgroupCreate;
   Str hierarchy;
   Str path;
   bool cpuset;
+  Strs controllers;
+  Strs needed;
   explicit CgroupCreate(const Record& r)
       : hierarchy(r.str(0)),
         path(r.str(1)),
-        cpuset(r.bool_(2)) {}
+        cpuset(r.bool_(2)),
+        controllers(r.strs(3)),
+        needed(r.strs(4)) {}
 };
 
 /// Writes a value to a file of the cgroup.
@@ -951,7 +959,7 @@ struct CgroupWrite {
         value(r.str(3)) {}
 };
 
-/// Opens the cgroup's directory for process.spawn (CLONE_INTO_CGROUP).
+/// Opens the cgroup's directory for process.spawn (CLONE_INTO_CGROUP, v2).
 struct CgroupOpen {
   static constexpr StepKind kKind = StepKind::kCgroupOpen;
   Str hierarchy;
@@ -963,7 +971,7 @@ struct CgroupOpen {
         slot(r.slot(2)) {}
 };
 
-/// Moves the container's process into the cgroup; `fallback`, if not empty, is tried on EBUSY.
+/// Moves the container's process into the cgroup, which waits for a grace period of the kernel; `fallback`, if not empty, is tried when the cgroup may have no processes (v2: EBUSY, EOPNOTSUPP).
 struct CgroupJoin {
   static constexpr StepKind kKind = StepKind::kCgroupJoin;
   Str hierarchy;
@@ -975,7 +983,7 @@ struct CgroupJoin {
         fallback(r.str(2)) {}
 };
 
-/// Loads an eBPF device program and attaches it to the cgroup (v2), replacing one of the same container.
+/// Loads an eBPF device program and attaches it to the cgroup (v2) in place of those that are there.
 struct CgroupDevices {
   static constexpr StepKind kKind = StepKind::kCgroupDevices;
   Str hierarchy;
@@ -1023,6 +1031,44 @@ struct CgroupRemove {
       : hierarchy(r.str(0)),
         path(r.str(1)),
         timeout_ms(r.u64(2)) {}
+};
+
+/// Writes to the first of these files of the cgroup that is there, each with its own value; `missing` says whether none of them is no error.
+struct CgroupWriteFirst {
+  static constexpr StepKind kKind = StepKind::kCgroupWriteFirst;
+  Str hierarchy;
+  Str path;
+  Strs files;
+  Strs values;
+  bool missing;
+  explicit CgroupWriteFirst(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)),
+        files(r.strs(2)),
+        values(r.strs(3)),
+        missing(r.bool_(4)) {}
+};
+
+/// Lets the next process.spawn clone from a thread of its own that stands in this v1 cgroup: the child is born there, without the grace period that cgroup.join waits for.
+struct CgroupEnter {
+  static constexpr StepKind kKind = StepKind::kCgroupEnter;
+  Str hierarchy;
+  Str path;
+  explicit CgroupEnter(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)) {}
+};
+
+/// Gives the cgroup's directory (v2) and those of its files that /sys/kernel/cgroup/delegate lists to this uid of the host.
+struct CgroupDelegate {
+  static constexpr StepKind kKind = StepKind::kCgroupDelegate;
+  Str hierarchy;
+  Str path;
+  uint64_t uid;
+  explicit CgroupDelegate(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)),
+        uid(r.u64(2)) {}
 };
 
 /// Compiles the profile with libseccomp into the slot, or takes it from the cache directory (none if empty). Rule i answers syscall names[i] with actions[i]; conditions are groups of five: rule, argument, operator, value, second value. `newerAction` answers numbers above the highest that the profile names.
@@ -1116,6 +1162,9 @@ struct PidfdSend {
   X(CgroupFreeze) \
   X(CgroupSignal) \
   X(CgroupRemove) \
+  X(CgroupWriteFirst) \
+  X(CgroupEnter) \
+  X(CgroupDelegate) \
   X(SeccompCompile) \
   X(HookRun) \
   X(PidfdSend)

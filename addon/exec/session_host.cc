@@ -91,6 +91,7 @@ Outcome Session::Execute(const char* plan, size_t bytes, const Fault& fault) {
   }
   // tsrun-init has its own copies; ours would only pile up.
   ctx_.slots.clear();
+  ctx_.enter.clear();
   ctx_.plan_fd.reset();
   ctx_.control_fd.reset();
   return outcome;

@@ -40,8 +40,8 @@ export interface CreateRecord {
   readonly sharesPidNamespace: boolean;
   /** Whether there are hooks for which start and delete have to read config.json. */
   readonly hooks: { readonly poststart: boolean; readonly poststop: boolean };
-  /** Where the container's mounts are on the host, for want of a mount namespace: delete detaches them. Else "". */
-  readonly detachRoot: string;
+  /** Where the container's mounts are on the host, for want of a mount namespace of its own: delete detaches them. */
+  readonly detachRoot: string | undefined;
   /** Without `process` the container can be created, but not started. */
   readonly hasProcess: boolean;
 }
@@ -67,7 +67,7 @@ export function compileCreate(input: CompileInput): Compiled {
   const [prestart, createRuntime] = (["prestart", "createRuntime"] as const).map((name) =>
     hookSteps(name, hooks, container, "live"),
   ) as [HostStep[], HostStep[]];
-  const hostHooks = [...prestart, ...createRuntime];
+  const atMounts = [...cgroups.afterMounts, ...prestart, ...createRuntime];
 
   const host: HostStep[] = [
     // All that can fail without a trace comes first.
@@ -90,11 +90,11 @@ export function compileCreate(input: CompileInput): Compiled {
     ...oomSteps(process?.oomScoreAdj),
     ...rlimitSteps(process?.rlimits, facts.launch.nofile),
     { kind: "sync.signal", point: point("host-ready") },
-    ...(hostHooks.length === 0
+    ...(atMounts.length === 0
       ? []
       : ([
           { kind: "sync.wait", point: point("mounts-done") },
-          ...hostHooks,
+          ...atMounts,
           { kind: "sync.signal", point: point("hooks-done") },
         ] as const)),
     { kind: "sync.wait", point: point("ready") },
@@ -120,7 +120,7 @@ export function compileCreate(input: CompileInput): Compiled {
     ...enterCgroupNamespace(shape),
     ...mountSteps(input, cgroups.places),
     ...deviceSteps(input),
-    ...(hostHooks.length === 0
+    ...(atMounts.length === 0
       ? []
       : ([
           { kind: "sync.signal", point: point("mounts-done") },

@@ -62,9 +62,9 @@ export function rootHostSteps(input: Input): HostStep[] {
   return mountsOnHost(input) ? [{ kind: "root.detach", path: input.rootfs, now: false }] : [];
 }
 
-/** Where delete has to detach the container's mounts, because no namespace ends with it; "" for nowhere. */
-export function rootToDetach(input: Input): string {
-  return mountsOnHost(input) ? input.rootfs : "";
+/** Where delete has to detach the container's mounts, because no namespace ends with it. */
+export function rootToDetach(input: Input): string | undefined {
+  return mountsOnHost(input) ? input.rootfs : undefined;
 }
 
 export function rootSteps(input: Input): ContainerStep[] {

@@ -101,7 +101,7 @@ function isBeingDeleted(journal: readonly JournalEntry[]): boolean {
 
 /**
  * Undoes what a create that was killed before it recorded its container has left: tsrun-init has ended by itself when its
- * creator died; cgroups, a started hook in them, mounts without a namespace, and files remain.
+ * creator died; cgroups, a started hook in them, and files remain.
  */
 function undoHalfMade(context: Context, id: ContainerId, journal: readonly JournalEntry[]): void {
   for (const entry of journal) {

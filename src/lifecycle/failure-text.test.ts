@@ -6,7 +6,7 @@ import { failureText, throwFailure } from "./failure-text.ts";
 const plan: Plan = {
   title: "create web",
   host: [
-    { kind: "cgroup.create", hierarchy: "/sys/fs/cgroup", path: "/web", cpuset: false },
+    { kind: "cgroup.create", hierarchy: "/sys/fs/cgroup", path: "/web", cpuset: false, controllers: [], needed: [] },
     {
       kind: "hook.run",
       hook: "prestart",

@@ -431,8 +431,8 @@ export const vocabulary = {
     code: 100,
     side: "host",
     about:
-      "Makes the cgroup and its missing parents below a verified cgroup file system; undo removes what it made. `cpuset` fills empty cpuset.cpus and cpuset.mems from the parents on v1.",
-    fields: { hierarchy: "str", path: "str", cpuset: "bool" },
+      "Makes the cgroup and its missing parents below a verified cgroup file system; undo removes what it made. One that is there already must be without processes and not frozen. v1: `cpuset` fills empty cpuset.cpus and cpuset.mems from the parents. v2: enables `controllers` in every parent, where they can be; that one of `needed` cannot is an error.",
+    fields: { hierarchy: "str", path: "str", cpuset: "bool", controllers: "strs", needed: "strs" },
   },
   "cgroup.write": {
     code: 101,
@@ -443,19 +443,20 @@ export const vocabulary = {
   "cgroup.open": {
     code: 102,
     side: "host",
-    about: "Opens the cgroup's directory for process.spawn (CLONE_INTO_CGROUP).",
+    about: "Opens the cgroup's directory for process.spawn (CLONE_INTO_CGROUP, v2).",
     fields: { hierarchy: "str", path: "str", slot: "slot" },
   },
   "cgroup.join": {
     code: 103,
     side: "host",
-    about: "Moves the container's process into the cgroup; `fallback`, if not empty, is tried on EBUSY.",
+    about:
+      "Moves the container's process into the cgroup, which waits for a grace period of the kernel; `fallback`, if not empty, is tried when the cgroup may have no processes (v2: EBUSY, EOPNOTSUPP).",
     fields: { hierarchy: "str", path: "str", fallback: "str" },
   },
   "cgroup.devices": {
     code: 104,
     side: "host",
-    about: "Loads an eBPF device program and attaches it to the cgroup (v2), replacing one of the same container.",
+    about: "Loads an eBPF device program and attaches it to the cgroup (v2) in place of those that are there.",
     fields: { hierarchy: "str", path: "str", program: "bytes" },
   },
   "cgroup.freeze": {
@@ -476,6 +477,27 @@ export const vocabulary = {
     side: "host",
     about: "Removes the cgroup and those below it, waiting for exiting processes; a missing one is no error.",
     fields: { hierarchy: "str", path: "str", timeoutMs: "u64" },
+  },
+  "cgroup.writeFirst": {
+    code: 108,
+    side: "host",
+    about:
+      "Writes to the first of these files of the cgroup that is there, each with its own value; `missing` says whether none of them is no error.",
+    fields: { hierarchy: "str", path: "str", files: "strs", values: "strs", missing: "bool" },
+  },
+  "cgroup.enter": {
+    code: 109,
+    side: "host",
+    about:
+      "Lets the next process.spawn clone from a thread of its own that stands in this v1 cgroup: the child is born there, without the grace period that cgroup.join waits for.",
+    fields: { hierarchy: "str", path: "str" },
+  },
+  "cgroup.delegate": {
+    code: 110,
+    side: "host",
+    about:
+      "Gives the cgroup's directory (v2) and those of its files that /sys/kernel/cgroup/delegate lists to this uid of the host.",
+    fields: { hierarchy: "str", path: "str", uid: "u64" },
   },
 
   // ---- seccomp
@@ -602,6 +624,7 @@ export const operations = [
   "libseccomp",
   "injected", // a fault asked for by a test
   "utimensat",
+  "pthread_create",
 ] as const;
 export type Operation = (typeof operations)[number];
 

@@ -24,21 +24,21 @@ export interface ContainerRecord {
   readonly cgroups: readonly CgroupPlace[];
   readonly sharesPidNamespace: boolean;
   readonly hooks: { readonly poststart: boolean; readonly poststop: boolean };
-  /** Where its mounts are the host's, for want of a mount namespace; else "". */
-  readonly detachRoot: string;
   readonly hasProcess: boolean;
+  /** Without a mount namespace of its own: where its mounts are on the host, which delete detaches. */
+  readonly detachRoot?: string | undefined;
 }
 
 /**
  * One line of the journal, written before the effect that it announces. After a kill -9 it says what to undo:
- * `creating` the cgroups, mounts and files that create was about to make, `deleting` that the poststop hooks are still to run.
+ * `creating` the cgroups and files that create was about to make, `deleting` that the poststop hooks are still to run.
  */
 export type JournalEntry =
   | {
       readonly kind: "creating";
       readonly by: ProcessIdentity;
       readonly cgroups: readonly CgroupPlace[];
-      readonly detachRoot: string;
+      readonly detachRoot?: string | undefined;
       /** Temporary file beside --pid-file, or "". */
       readonly pidFile: string;
     }

@@ -31,7 +31,7 @@ const web = containerId("web");
 const by = { pid: 4_000_000, startTime: 18_446_744_073_709_551_615n };
 const fresh = (reached: NewDirectory["reached"] = () => {}): NewDirectory => ({
   config: '{"ociVersion":"1.3.0"}',
-  entry: { kind: "creating", by, cgroups: [], detachRoot: "", pidFile: "" },
+  entry: { kind: "creating", by, cgroups: [], pidFile: "" },
   reached,
 });
 const record = (id = web): ContainerRecord => ({
@@ -46,7 +46,6 @@ const record = (id = web): ContainerRecord => ({
   cgroups: [{ hierarchy: "/sys/fs/cgroup", path: "/x", version: 2, controllers: ["memory"], created: true }],
   sharesPidNamespace: false,
   hooks: { poststart: false, poststop: true },
-  detachRoot: "",
   hasProcess: true,
 });
 
