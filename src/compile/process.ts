@@ -1,6 +1,8 @@
 /**
  * The last part of the container's list: from a finished root to execve. Order and reasons:
  *
+ *     fds.closeOnExec           CVE-2024-21626: what tsrun's caller left open (all that is opened here is close-on-exec);
+ *                               before any seccomp.load, whose profile may not know close_range
  *     process.noNewPrivileges   before seccomp.load, which may do without CAP_SYS_ADMIN then
  *     seccomp.load              here without no_new_privs: it needs CAP_SYS_ADMIN, which caps.apply takes away
  *     process.stdioOwner        needs CAP_CHOWN: before the identity changes
@@ -11,7 +13,6 @@
  *     process.cwd (asUser)      when root was denied (NFS, FUSE)
  *     caps.apply                last use of the kept capabilities
  *     process.lookup            as the user, so that create fails early
- *     fds.closeOnExec           CVE-2024-21626; after all else that opens descriptors
  *     seccomp.load              here with no_new_privs: as late as possible, yet in create
  *     sync.signal ready, gate.wait, hook.run startContainer        (create only)
  *     process.exec
@@ -68,7 +69,7 @@ export function finishSteps(input: FinishInput, warnings: string[]): ContainerSt
     warnings,
   );
   const noNewPrivileges = process.noNewPrivileges === true;
-  const steps: ContainerStep[] = [];
+  const steps: ContainerStep[] = [{ kind: "fds.closeOnExec", first: 3 + input.preserveFds }];
   if (noNewPrivileges) steps.push({ kind: "process.noNewPrivileges" });
   else steps.push(...input.seccomp);
   const identity = identityStep(process.user, input);
@@ -87,7 +88,6 @@ export function finishSteps(input: FinishInput, warnings: string[]): ContainerSt
       ambient: masks.ambient,
     },
     { kind: "process.lookup", program, path },
-    { kind: "fds.closeOnExec", first: 3 + input.preserveFds },
   );
   if (noNewPrivileges) steps.push(...input.seccomp);
   steps.push(...input.beforeExec, { kind: "process.exec", program, path, args: process.args ?? [], env, home });
