@@ -1,5 +1,5 @@
 /** Entering the root: what is left of the host, propagation, --no-pivot, and a container without a mount namespace. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
@@ -14,6 +14,7 @@ import {
   type Mounts,
   mountAt,
   parseMounts,
+  userMappings,
 } from "./container-fixture.ts";
 import { openSession } from "./native.ts";
 
@@ -72,10 +73,11 @@ describe("pivot_root", () => {
  * mount of its own: the one that holds the rootfs is cut off from the host (root.bind), with all directories in it.
  */
 class SharedHost {
+  static #count = 0;
   readonly #process: ChildProcess;
 
   constructor(directory: string, volume: string) {
-    const ready = join(directory, "shared-host-ready");
+    const ready = join(directory, `shared-host-${SharedHost.#count++}`);
     const script = `mount -t tmpfs volume ${volume} && mount --make-rshared / && : >${ready} && exec sleep 600`;
     this.#process = spawn("unshare", ["--mount", "--propagation", "private", "sh", "-c", script], { stdio: "ignore" });
     while (!existsSync(ready)) {
@@ -119,10 +121,10 @@ describe("propagation on a host with shared mounts", () => {
   });
   afterAll(() => host.close());
 
-  const run = (rootfsPropagation: string | undefined, request: Omit<ContainerRequest, "linux">) => {
-    const hostBefore = host.mounts();
+  const run = (rootfsPropagation: string | undefined, request: Omit<ContainerRequest, "linux">, on = host) => {
+    const hostBefore = on.mounts();
     const result = fixture.run(
-      host.request({
+      on.request({
         ...request,
         linux: {
           namespaces: defaultNamespaces,
@@ -130,7 +132,7 @@ describe("propagation on a host with shared mounts", () => {
         },
       }),
     );
-    return { ...result, leaked: host.mounts() !== hostBefore };
+    return { ...result, leaked: on.mounts() !== hostBefore };
   };
 
   test.each([undefined, "private", "slave", "shared", "unbindable", "rprivate", "rslave", "rshared"])(
@@ -188,6 +190,47 @@ describe("propagation on a host with shared mounts", () => {
       });
       expect(failure).toBeUndefined();
       expect(leaked).toBe(false);
+    }
+  });
+
+  test("a mount of the host inside the rootfs does not pass mounts on, shared or not", async () => {
+    const inside = join(fixture.rootfs, "inside");
+    mkdirSync(inside);
+    const other = new SharedHost(fixture.directory, inside);
+    try {
+      const { output, failure, leaked } = run(
+        "shared",
+        {
+          mounts: [proc, { destination: "/inside/made", type: "tmpfs", source: "tmpfs" }],
+          script: "mount -t tmpfs from-inside /inside; cat /proc/self/mountinfo",
+        },
+        other,
+      );
+      expect(failure).toBeUndefined();
+      expect(mountAt(output, "/inside/made")?.type).toBe("tmpfs");
+      expect(leaked).toBe(false);
+    } finally {
+      await other.close();
+    }
+  });
+
+  test("a source that the host opens for a user namespace passes nothing on either", () => {
+    const source = fixture.makeDirectory("opened");
+    fixture.giveToMappedRoot();
+    execFileSync("mount", ["-t", "tmpfs", "-o", "mode=777", "opened", source]);
+    try {
+      execFileSync("mount", ["--make-shared", source]);
+      const withVolume = hostMounts();
+      const { output, failure } = fixture.run({
+        linux: { namespaces: [...defaultNamespaces, { type: "user" }], ...userMappings, rootfsPropagation: "shared" },
+        mounts: [proc, { destination: "/volume", type: "bind", source, options: ["rbind", "rshared"] }],
+        script: "mkdir /volume/m; mount -t tmpfs from-inside /volume/m; cat /proc/self/mountinfo",
+      });
+      expect(failure).toBeUndefined();
+      expect(mountAt(output, "/volume/m")?.source).toBe("from-inside");
+      expect(hostMounts()).toBe(withVolume);
+    } finally {
+      execFileSync("umount", ["-R", source]);
     }
   });
 
