@@ -2,6 +2,7 @@
 import { errnoText, errnoWords } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import type { StepFailure } from "../native/native.ts";
+import { renderFields } from "../plan/render.ts";
 import type { Plan, Step } from "../plan/vocabulary.ts";
 
 /** Throws the error of a failed plan. */
@@ -25,7 +26,10 @@ export function failureText(plan: Plan, failure: StepFailure): string {
   const step = steps[index];
   if (step?.kind === "hook.run") return `${plan.title}: ${hookText(step, failure)}`;
   const where = side === "host" ? "step" : "container step";
-  const what = kind === "" ? "the plan was refused" : `${where} ${index} ${kind}`;
+  if (kind === "") return `${plan.title}: the plan was refused: ${causeText(failure)}`;
+  // Where the record names nothing, what the step was about.
+  const fields = failure.path === "" && step?.kind === kind ? renderFields(step) : "";
+  const what = `${where} ${index} ${kind}${fields === "" ? "" : ` (${fields})`}`;
   return `${plan.title}: ${what}: ${causeText(failure)}`;
 }
 
