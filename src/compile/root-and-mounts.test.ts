@@ -308,9 +308,9 @@ describe("cgroup mounts", () => {
     expect(mounts({ mounts: [mount], cgroup: hybrid, linux: own })).toEqual([
       'mount.filesystem fsType=tmpfs source=tmpfs target=sys/fs/cgroup options=["mode=755"] attr=NOSUID|NODEV|NOEXEC magic=0x1021994',
       'mount.filesystem fsType=cgroup source=cgroup target=sys/fs/cgroup/cpu,cpuacct options=["cpu","cpuacct"] attr=RDONLY|NOSUID|NODEV|NOEXEC magic=0x27e0eb',
-      'mount.filesystem fsType=cgroup source=cgroup target=sys/fs/cgroup/systemd options=["name=systemd"] attr=RDONLY|NOSUID|NODEV|NOEXEC magic=0x27e0eb',
       "fs.symlink target=cpu,cpuacct path=sys/fs/cgroup/cpu",
       "fs.symlink target=cpu,cpuacct path=sys/fs/cgroup/cpuacct",
+      'mount.filesystem fsType=cgroup source=cgroup target=sys/fs/cgroup/systemd options=["name=systemd"] attr=RDONLY|NOSUID|NODEV|NOEXEC magic=0x27e0eb',
       "mount.attributes target=sys/fs/cgroup set=RDONLY",
     ]);
   });
@@ -320,9 +320,9 @@ describe("cgroup mounts", () => {
     expect(mounts({ mounts: [{ ...mount, options: [] }], cgroup: hybrid }, places)).toEqual([
       expect.stringContaining("fsType=tmpfs"),
       "mount.bind source=/sys/fs/cgroup/cpu,cpuacct/web target=sys/fs/cgroup/cpu,cpuacct attrSet=NOSUID|NODEV|NOEXEC",
-      "mount.bind source=/sys/fs/cgroup/systemd target=sys/fs/cgroup/systemd attrSet=RDONLY|NOSUID|NODEV|NOEXEC",
       "fs.symlink target=cpu,cpuacct path=sys/fs/cgroup/cpu",
       "fs.symlink target=cpu,cpuacct path=sys/fs/cgroup/cpuacct",
+      "mount.bind source=/sys/fs/cgroup/systemd target=sys/fs/cgroup/systemd attrSet=RDONLY|NOSUID|NODEV|NOEXEC",
     ]);
   });
 
@@ -337,6 +337,7 @@ describe("cgroup mounts", () => {
       'mount.filesystem fsType=tmpfs source=tmpfs target=sys/fs/cgroup options=["mode=755"] attr=RDONLY|NOSUID|NODEV|NOEXEC magic=0x1021994';
     expect(mounts({ mounts: [{ ...mount, options: ["rw"] }], cgroup: v2 })).toEqual([nothing]);
     expect(mounts({ mounts: [{ ...mount, type: "cgroup2" }], cgroup: hybrid })).toEqual([nothing]);
+    expect(mounts({ mounts: [{ ...mount, options: ["rw"] }], cgroup: hybrid })).toEqual([nothing]);
   });
 });
 

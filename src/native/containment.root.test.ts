@@ -15,7 +15,7 @@ import {
   hostMounts,
   type Mounts,
   mountAt,
-} from "./container-fixture.ts";
+} from "./container.fixture.ts";
 
 let fixture: ContainerFixture;
 let before: string;

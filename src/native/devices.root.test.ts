@@ -11,7 +11,7 @@ import {
   type Mounts,
   mountAt,
   userMappings,
-} from "./container-fixture.ts";
+} from "./container.fixture.ts";
 
 let fixture: ContainerFixture;
 let before: string;

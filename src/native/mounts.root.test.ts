@@ -25,7 +25,7 @@ import {
   mountAt,
   parseMounts,
   userMappings,
-} from "./container-fixture.ts";
+} from "./container.fixture.ts";
 
 let fixture: ContainerFixture;
 let before: string;

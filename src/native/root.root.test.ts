@@ -15,7 +15,7 @@ import {
   mountAt,
   parseMounts,
   userMappings,
-} from "./container-fixture.ts";
+} from "./container.fixture.ts";
 import { openSession } from "./native.ts";
 
 let fixture: ContainerFixture;
