@@ -458,22 +458,14 @@ describe("cgroup file systems", () => {
   });
 
   onV1("v1 without one: the container's own cgroups only, and links for controllers that share one", () => {
-    const both: HostFacts["cgroup"] = {
-      mode: "v1",
-      hierarchies: [
-        ...hybrid.hierarchies,
-        {
-          version: 1,
-          mountPoint: "/sys/fs/cgroup/cpu,cpuacct" as AbsPath,
-          controllers: ["cpu", "cpuacct"],
-          own: "/",
-          writable: true,
-        },
-      ],
-    };
+    // Not every host has such a hierarchy; a directory will do.
+    const mountPoint = fixture.makeDirectory("cpu,cpuacct") as AbsPath;
+    fixture.makeDirectory(`cpu,cpuacct/${group}`);
+    const shared = { version: 1, mountPoint, controllers: ["cpu", "cpuacct"], own: "/", writable: true } as const;
+    const both: HostFacts["cgroup"] = { mode: "v1", hierarchies: [...hybrid.hierarchies, shared] };
     const { output, failure } = fixture.run({
       cgroup: both,
-      places: v1.map((name) => place(`/sys/fs/cgroup/${name}`, 1)),
+      places: [...v1.map((name) => place(`/sys/fs/cgroup/${name}`, 1)), place(mountPoint, 1)],
       mounts: [...defaultMounts, { ...mount, options: [] }],
       script: `${script}; readlink /sys/fs/cgroup/cpuacct`,
     });
