@@ -30,7 +30,13 @@ await build({
   minifySyntax: true,
   legalComments: "eof",
   logLevel: "warning",
-  define: { TSRUN_VERSION: JSON.stringify(version), TSRUN_COMMIT: JSON.stringify(commit) },
+  // yargs and its parser are ESM and make a `require` from their own address.
+  banner: { js: 'const importMetaUrl="file://"+__filename;' },
+  define: {
+    "import.meta.url": "importMetaUrl",
+    TSRUN_VERSION: JSON.stringify(version),
+    TSRUN_COMMIT: JSON.stringify(commit),
+  },
 });
 copyFileSync(join(root, "scripts/main.cjs"), join(root, "dist/main.cjs"));
 copyFileSync(join(root, "scripts/compile-cache.cjs"), join(root, "dist/compile-cache.cjs"));

@@ -1,8 +1,9 @@
 /**
  * create on one screen: both lists of the plan in the order in which they happen, with the reason where order binds.
- * Each phase's own file says more. docs/parts/process-shapes.md has who makes and joins which namespace.
+ * Each phase's own file says more. docs/architecture.md has who makes and joins which namespace.
  */
 import { rootRelPath } from "../core/brands.ts";
+import { GATE_NAME } from "../core/names.ts";
 import { point } from "../plan/encode.ts";
 import type { ContainerStep, HostStep, Plan } from "../plan/vocabulary.ts";
 import { compileCgroups } from "./cgroups.ts";
@@ -12,7 +13,7 @@ import { hookSteps } from "./hooks.ts";
 import { keepsOriginalGroups } from "./identity.ts";
 import type { CompileInput } from "./input.ts";
 import type { Place } from "./kill.ts";
-import { mountSteps } from "./mounts.ts";
+import { mountHostSteps, mountSteps } from "./mounts.ts";
 import {
   enterCgroupNamespace,
   enterNamespaces,
@@ -25,14 +26,12 @@ import {
 import { pathSteps } from "./paths.ts";
 import { finishSteps, keyringSteps, oomSteps } from "./process.ts";
 import { rlimitSteps } from "./rlimits.ts";
-import { pivotSteps, rootFinishSteps, rootSteps } from "./root.ts";
+import { pivotSteps, rootFinishSteps, rootHostSteps, rootSteps, rootToDetach } from "./root.ts";
 import { compileSeccomp } from "./seccomp.ts";
 import { sysctlSteps } from "./sysctl.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 import { loopbackSteps, utsSteps } from "./uts.ts";
 
-/** The gate's socket in the state directory. */
-export const GATE_NAME = "gate";
 const GATE_SLOT = "gate";
 
 /** What later verbs have to know of a container, beside its pid: it goes into state.json. */
@@ -41,6 +40,8 @@ export interface CreateRecord {
   readonly sharesPidNamespace: boolean;
   /** Whether there are hooks for which start and delete have to read config.json. */
   readonly hooks: { readonly poststart: boolean; readonly poststop: boolean };
+  /** Where the container's mounts are on the host, for want of a mount namespace of its own: delete detaches them. */
+  readonly detachRoot: string | undefined;
   /** Without `process` the container can be created, but not started. */
   readonly hasProcess: boolean;
 }
@@ -73,6 +74,8 @@ export function compileCreate(input: CompileInput): Compiled {
     ...openNamespaces(shape),
     ...connectConsole(process, options.console),
     ...seccomp.host,
+    ...mountHostSteps(input),
+    ...rootHostSteps(input),
     { kind: "gate.listen", directory: options.stateDirectory, name: GATE_NAME, slot: GATE_SLOT },
     ...cgroups.before,
     {
@@ -115,7 +118,7 @@ export function compileCreate(input: CompileInput): Compiled {
     { kind: "sync.wait", point: point("host-ready") },
     // Before cgroup file systems are mounted: they show the namespace's root.
     ...enterCgroupNamespace(shape),
-    ...mountSteps(input),
+    ...mountSteps(input, cgroups.places),
     ...deviceSteps(input),
     ...(atMounts.length === 0
       ? []
@@ -157,6 +160,7 @@ export function compileCreate(input: CompileInput): Compiled {
       cgroups: cgroups.places,
       sharesPidNamespace: !isCreated(shape, "pid"),
       hooks: { poststart: (hooks?.poststart ?? []).length > 0, poststop: (hooks?.poststop ?? []).length > 0 },
+      detachRoot: rootToDetach(input),
       hasProcess: process !== undefined,
     },
     warnings: [...warnings, ...cgroups.warnings, ...seccomp.warnings],

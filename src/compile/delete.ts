@@ -1,19 +1,21 @@
 /**
- * delete: ends what still runs (with `force`, or when init's end does not end the others), removes what create made,
- * then runs the poststop hooks (config.md, Lifecycle, steps 11 to 13). The state directory is the lifecycle's to remove.
+ * delete: ends what still runs (with `force`, or when init's end does not end the others) and removes what create made
+ * (runtime.md, Lifecycle, steps 11 and 12). The state directory is the lifecycle's to remove.
  */
 import type { HostStep, Plan } from "../plan/vocabulary.ts";
 import { type HookContainer, type Hooks, hookSteps } from "./hooks.ts";
 import { membershipPlace, type Place, thawSteps } from "./kill.ts";
 
-export interface DeleteInput extends HookContainer {
+export interface DeleteInput {
+  readonly id: string;
   readonly pid: number;
   readonly startTime: bigint;
   /** Init is alive, and is to be killed: `delete --force`, or a container that was never started. */
   readonly kill: boolean;
   readonly sharesPidNamespace: boolean;
   readonly cgroups: readonly Place[];
-  readonly hooks: Hooks | undefined;
+  /** CreateRecord.detachRoot. */
+  readonly detachRoot?: string | undefined;
 }
 
 const SIGKILL = 9;
@@ -35,7 +37,18 @@ export function compileDelete(input: DeleteInput): Plan {
   for (const { hierarchy, path, created } of cgroups) {
     if (created) host.push({ kind: "cgroup.remove", hierarchy, path, timeoutMs: PATIENCE_MS });
   }
-  // A poststop hook that fails is a warning: the rest goes on.
-  host.push(...hookSteps("poststop", input.hooks, input, "none").map((step) => ({ ...step, optional: true })));
+  if (input.detachRoot !== undefined) host.push({ kind: "root.detach", path: input.detachRoot, now: true });
   return { title: `delete ${id}`, host, container: [] };
+}
+
+/**
+ * The poststop hooks (step 13), a plan each: one that fails is a warning and the others run all the same, so each needs
+ * its own failure record.
+ */
+export function compilePoststop(container: HookContainer, hooks: Hooks | undefined): Plan[] {
+  return hookSteps("poststop", hooks, container, "none").map((step) => ({
+    title: `delete ${container.id}`,
+    host: [step],
+    container: [],
+  }));
 }

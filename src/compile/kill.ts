@@ -1,16 +1,9 @@
 /** kill: one signal, to the container's init or to all of its processes. */
 import { TsrunError } from "../core/errors.ts";
+import type { CgroupPlace } from "../host/facts.ts";
 import type { HostStep, Plan } from "../plan/vocabulary.ts";
 
-/** One cgroup of a container, as its record has it. */
-export interface Place {
-  readonly hierarchy: string;
-  readonly path: string;
-  readonly version: 1 | 2;
-  readonly controllers: readonly string[];
-  /** tsrun made it, so delete removes it. */
-  readonly created: boolean;
-}
+export type Place = CgroupPlace;
 
 export interface KillInput {
   readonly id: string;

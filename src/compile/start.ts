@@ -1,6 +1,7 @@
 /** start: opens the gate; the container runs its startContainer hooks and its program; then poststart on the host. */
+
+import { GATE_NAME } from "../core/names.ts";
 import type { Plan } from "../plan/vocabulary.ts";
-import { GATE_NAME } from "./create.ts";
 import { type HookContainer, type Hooks, hookSteps } from "./hooks.ts";
 
 export interface StartInput extends HookContainer {

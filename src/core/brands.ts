@@ -13,9 +13,14 @@ export type RootRelPath = Brand<string, "RootRelPath">;
 /** Longest id: what fits a cgroup directory name with a prefix and a suffix (NAME_MAX is 255). */
 export const MAX_ID_LENGTH = 200;
 
-/** Checks an id by runc's rule (`[\w+-\.]`, never "." or ".."), so that it is always one safe path component. */
+/** Whether a text is an id by runc's rule (`[\w+-\.]`, never "." or ".."): always one safe path component. */
+export function isContainerId(text: string): boolean {
+  return text.length > 0 && text.length <= MAX_ID_LENGTH && /^[A-Za-z0-9_+.-]+$/.test(text) && !/^\.\.?$/.test(text);
+}
+
+/** Checks an id. Throws `usage`. */
 export function containerId(text: string): ContainerId {
-  if (text.length === 0 || text.length > MAX_ID_LENGTH || !/^[A-Za-z0-9_+.-]+$/.test(text) || /^\.\.?$/.test(text)) {
+  if (!isContainerId(text)) {
     throw new TsrunError("usage", `invalid container id ${JSON.stringify(text)}`, {
       advice: `an id is 1 to ${MAX_ID_LENGTH} of the characters A-Z a-z 0-9 _ + - .`,
     });

@@ -2,16 +2,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import {
-  type CgroupDirectory,
-  cgroupOf,
-  freezerOf,
-  isFrozen,
-  memoryUsage,
-  processesOf,
-  withCreated,
-} from "./cgroup.ts";
-import type { Hierarchy } from "./facts.ts";
+import { cgroupOf, freezerPlace, isFrozen, memoryUsage, processesOf, withCreated } from "./cgroup.ts";
+import type { CgroupPlace, Hierarchy } from "./facts.ts";
 import { readHostFacts } from "./read.ts";
 
 const SHARED = "/tsrun-test";
@@ -20,13 +12,14 @@ const hierarchies = readHostFacts().cgroup.hierarchies.filter(
   ({ version, controllers }) =>
     version === 2 || controllers.some((name) => ["freezer", "memory", "pids"].includes(name)),
 );
-const places: CgroupDirectory[] = hierarchies.map(({ mountPoint, version, controllers }) => ({
+const places: CgroupPlace[] = hierarchies.map(({ mountPoint, version, controllers }) => ({
   hierarchy: mountPoint,
   path,
   version,
   controllers,
+  created: true,
 }));
-const by = (wanted: string): CgroupDirectory => {
+const by = (wanted: string): CgroupPlace => {
   const found = places.find(({ version, controllers }) =>
     wanted === "v2" ? version === 2 : controllers.includes(wanted),
   );
@@ -60,9 +53,9 @@ async function withProcess(hierarchy: string, at: string, use: (pid: number) => 
 describe("a container's cgroups", () => {
   test("frozen or not, on both versions", () => {
     const [v1, v2] = [by("freezer"), by("v2")];
-    expect(freezerOf(places)).toBe(v1);
-    expect(freezerOf([v2])).toBe(v2);
-    expect(freezerOf([by("pids")])).toBeUndefined();
+    expect(freezerPlace(places)).toBe(v1);
+    expect(freezerPlace([v2])).toBe(v2);
+    expect(freezerPlace([by("pids")])).toBeUndefined();
     for (const [place, file, on, off] of [
       [v1, "freezer.state", "FROZEN", "THAWED"],
       [v2, "cgroup.freeze", "1", "0"],

@@ -3,29 +3,20 @@
  * Reading only; changes are a plan's. A cgroup that has gone answers as an empty one.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { errorCode } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { below, parseMemberships, words } from "./cgroup-facts.ts";
-import type { Hierarchy } from "./facts.ts";
+import type { CgroupPlace, Hierarchy } from "./facts.ts";
 
-/** One cgroup, as the container's record has it. */
-export interface CgroupDirectory {
-  /** Mount point of the hierarchy. */
-  readonly hierarchy: string;
-  /** Relative to it, with a leading slash. */
-  readonly path: string;
-  readonly version: 1 | 2;
-  readonly controllers: readonly string[];
-}
-
-const codeOf = (error: unknown): string | undefined =>
-  typeof error === "object" && error !== null && "code" in error ? String(error.code) : undefined;
+/** Where a cgroup is. */
+type Directory = Pick<CgroupPlace, "hierarchy" | "path">;
 
 /** The result, or undefined when the cgroup or process has gone. Throws `state-store` for other failures. */
 function unlessGone<T>(path: string, get: () => T): T | undefined {
   try {
     return get();
   } catch (error) {
-    const code = codeOf(error);
+    const code = errorCode(error);
     // ENODEV: a cgroup, ESRCH: a process that went between open and read.
     if (code === "ENOENT" || code === "ENODEV" || code === "ESRCH") return undefined;
     throw new TsrunError("state-store", `cannot read ${path}: ${code ?? String(error)}`, { cause: error });
@@ -37,32 +28,25 @@ function readIn(directory: string, file: string): string | undefined {
   return unlessGone(path, () => readFileSync(path, "utf8").trim());
 }
 
-const directoryOf = ({ hierarchy, path }: Pick<CgroupDirectory, "hierarchy" | "path">): string =>
-  path === "/" ? hierarchy : hierarchy + path;
+const directoryOf = ({ hierarchy, path }: Directory): string => (path === "/" ? hierarchy : hierarchy + path);
 
-/**
- * The cgroup by which a container is frozen: v1's freezer, where that is mounted, else v2's. undefined: it cannot be
- * frozen.
- */
-export function freezerOf<P extends CgroupDirectory>(cgroups: readonly P[]): P | undefined {
+/** Where the container is frozen: by the v1 freezer where there is one, otherwise in its v2 cgroup. */
+export function freezerPlace(cgroups: readonly CgroupPlace[]): CgroupPlace | undefined {
   return (
     cgroups.find(({ version, controllers }) => version === 1 && controllers.includes("freezer")) ??
     cgroups.find(({ version }) => version === 2)
   );
 }
 
-/** Whether the container is paused, or about to be. */
-export function isFrozen(cgroups: readonly CgroupDirectory[]): boolean {
-  const freezer = freezerOf(cgroups);
-  if (freezer === undefined) return false;
-  const directory = directoryOf(freezer);
-  if (freezer.version === 2) return readIn(directory, "cgroup.freeze") === "1";
-  // FREEZING or FROZEN; by itself, not because of a parent of it.
-  return readIn(directory, "freezer.self_freezing") === "1";
+/** Whether somebody has frozen the container, or is about to: it, not a parent of it. */
+export function isFrozen(cgroups: readonly CgroupPlace[]): boolean {
+  const place = freezerPlace(cgroups);
+  if (place === undefined) return false;
+  return readIn(directoryOf(place), place.version === 1 ? "freezer.self_freezing" : "cgroup.freeze") === "1";
 }
 
 /** The processes in a cgroup and in those below it, in ascending order. */
-export function processesOf(cgroup: Pick<CgroupDirectory, "hierarchy" | "path">): number[] {
+export function processesOf(cgroup: Directory): number[] {
   const found = new Set<number>();
   const rest = [directoryOf(cgroup)];
   for (let directory = rest.pop(); directory !== undefined; directory = rest.pop()) {
@@ -82,7 +66,7 @@ function processesIn(directory: string): number[] {
       .filter((pid) => pid > 0);
   } catch (error) {
     // EOPNOTSUPP, as libuv calls it: a threaded cgroup, whose processes the domain above it lists (cgroup-v2.rst).
-    if (error instanceof TsrunError && codeOf(error.cause) === "ENOTSUP") return [];
+    if (error instanceof TsrunError && errorCode(error.cause) === "ENOTSUP") return [];
     throw error;
   }
 }
@@ -107,15 +91,15 @@ export function cgroupOf(pid: number, hierarchy: Hierarchy): string | undefined 
 }
 
 /**
- * Which of the cgroups create will make: those that are not there yet. What create did not make, delete must not remove
- * (runtime.md, Delete). To be asked before the plan is carried out.
+ * With what create will make: the cgroups that are not there yet. What it did not make, delete must not remove
+ * (runtime.md, Delete), nor may whoever finds a create that was killed. To be asked before the plan is carried out.
  */
-export function withCreated<P extends CgroupDirectory>(cgroups: readonly P[]): (P & { readonly created: boolean })[] {
+export function withCreated(cgroups: readonly CgroupPlace[]): CgroupPlace[] {
   return cgroups.map((cgroup) => ({ ...cgroup, created: !existsSync(directoryOf(cgroup)) }));
 }
 
 /** Bytes of memory that the container uses, for checkBeforeUpdate; undefined without a memory controller. */
-export function memoryUsage(cgroups: readonly CgroupDirectory[]): bigint | undefined {
+export function memoryUsage(cgroups: readonly CgroupPlace[]): bigint | undefined {
   const cgroup = cgroups.find(({ controllers }) => controllers.includes("memory"));
   if (cgroup === undefined) return undefined;
   const text = readIn(directoryOf(cgroup), cgroup.version === 1 ? "memory.usage_in_bytes" : "memory.current");

@@ -49,3 +49,15 @@ export interface HostFacts {
   readonly lsm: { readonly apparmor: boolean; readonly selinux: boolean };
   readonly launch: LaunchState;
 }
+
+/** One cgroup of a container. */
+export interface CgroupPlace {
+  /** Where the hierarchy is mounted. */
+  readonly hierarchy: string;
+  /** Relative to it, with a leading slash. */
+  readonly path: string;
+  readonly version: 1 | 2;
+  readonly controllers: readonly string[];
+  /** tsrun made it, so delete removes it. */
+  readonly created: boolean;
+}

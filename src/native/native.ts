@@ -1,4 +1,6 @@
 import { closeSync } from "node:fs";
+import { constants } from "node:os";
+import { errnoText } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { addonPath, initPath } from "../core/install.ts";
 import { vocabularyHash } from "../plan/hash.gen.ts";
@@ -99,6 +101,8 @@ interface NativeSession {
 interface Addon {
   readonly Session: new (initPath: string) => NativeSession;
   lock(path: string, mode: number): number;
+  knowsArchitecture(arch: number): boolean;
+  readonly libseccompVersion: string;
   readonly vocabularyHash: number;
 }
 
@@ -194,22 +198,32 @@ export function openSession(): Session {
   };
 }
 
+/** The libseccomp that the addon was built with. */
+export interface Libseccomp {
+  readonly version: string;
+  /** Whether it knows this SCMP_ARCH_* number. */
+  knowsArchitecture(arch: number): boolean;
+}
+
+export function libseccomp(): Libseccomp {
+  const { libseccompVersion, knowsArchitecture } = addon();
+  return { version: libseccompVersion, knowsArchitecture };
+}
+
 /** An flock held on `<directory>/lock`; ends with `release` or with the process. */
 export interface DirectoryLock {
   release(): void;
 }
 
 /**
- * Locks a state directory through its file `lock`. With "try" a lock that is held gives undefined.
- * Throws `state-store` when the file cannot be opened.
+ * Locks a state directory through its file `lock`. Undefined when the directory is gone, or with "try" when somebody
+ * else holds it. Throws `state-store` when the file cannot be opened.
  */
-export function lockDirectory(directory: string, how: "exclusive" | "shared"): DirectoryLock;
-export function lockDirectory(directory: string, how: "try"): DirectoryLock | undefined;
 export function lockDirectory(directory: string, how: "exclusive" | "shared" | "try"): DirectoryLock | undefined {
   const path = `${directory}/lock`;
   const fd = addon().lock(path, how === "shared" ? 0 : how === "exclusive" ? 1 : 2);
-  const EAGAIN = 11;
-  if (fd === -EAGAIN && how === "try") return undefined;
-  if (fd < 0) throw new TsrunError("state-store", `cannot lock ${path}: errno ${-fd}`);
+  const { EAGAIN, ENOENT } = constants.errno;
+  if (fd === -ENOENT || (fd === -EAGAIN && how === "try")) return undefined;
+  if (fd < 0) throw new TsrunError("state-store", `cannot lock ${path}: ${errnoText(-fd)}`);
   return { release: () => closeSync(fd) };
 }

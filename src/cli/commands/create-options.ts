@@ -1,0 +1,53 @@
+/** What create and run have in common. */
+
+import { resolve } from "node:path";
+import { containerId } from "../../core/brands.ts";
+import type { Context } from "../../lifecycle/context.ts";
+import type { CreateRequest } from "../../lifecycle/create.ts";
+import { Trace } from "../../lifecycle/trace.ts";
+import { positional } from "../command.ts";
+import { faultOption, parseFault } from "../fault.ts";
+import type { OptionTable, Parsed } from "../options.ts";
+
+export const createOptions = {
+  bundle: { type: "text", alias: "b", describe: "directory of the bundle (default: the working directory)" },
+  config: { type: "text", alias: "f", describe: "another file than config.json, relative to the bundle" },
+  "console-socket": { type: "text", describe: "unix socket that gets the terminal's master" },
+  "pid-file": { type: "text", describe: "file to write the container's pid to" },
+  "pidfd-socket": { type: "text", describe: "unix socket that gets a pidfd of the container's init" },
+  "no-pivot": { type: "flag", describe: "enter the root by MS_MOVE instead of pivot_root (initramfs)" },
+  "no-new-keyring": { type: "flag", describe: "keep the caller's session keyring" },
+  "preserve-fds": { type: "count", describe: "descriptors from 3 on that the container keeps" },
+  trace: { type: "text", describe: "file for the times of all steps (Chrome trace)" },
+  ...faultOption,
+} as const satisfies OptionTable;
+
+export function createRequest(parsed: Parsed<typeof createOptions>, foreground: boolean): CreateRequest {
+  const { options } = parsed;
+  const socket = options["console-socket"];
+  return {
+    id: containerId(positional(parsed, 0)),
+    bundle: options.bundle ?? ".",
+    configFile: options.config,
+    console: socket !== undefined ? { kind: "socket", path: socket } : { kind: foreground ? "pair" : "none" },
+    pidFile: options["pid-file"],
+    noPivot: options["no-pivot"],
+    noNewKeyring: options["no-new-keyring"],
+    preserveFds: options["preserve-fds"] ?? 0,
+    pidfdSocket: options["pidfd-socket"],
+  };
+}
+
+/** Runs `body` with what --trace and --test-fault ask for; the trace is written also when it fails. */
+export function withTrace<T>(
+  options: { readonly trace?: string | undefined; readonly "test-fault"?: string | undefined },
+  context: Context,
+  body: (context: Context, trace: Trace | undefined) => T,
+): T {
+  const trace = options.trace === undefined ? undefined : new Trace();
+  try {
+    return body({ ...context, fault: parseFault(options["test-fault"]) }, trace);
+  } finally {
+    if (options.trace !== undefined) trace?.write(resolve(options.trace));
+  }
+}

@@ -1,0 +1,118 @@
+/** The edge: arguments in, exit status out; errors are logged here, once. */
+import { resolve } from "node:path";
+import type { AbsPath } from "../core/brands.ts";
+import { TsrunError } from "../core/errors.ts";
+import type { Context } from "../lifecycle/context.ts";
+import { type Log, type LogOptions, openLog, writeAll } from "../log/log.ts";
+import type { StateRoot } from "../state/store.ts";
+import { type Command, globalOptions } from "./command.ts";
+import { commands } from "./commands.ts";
+import { parse, type Values } from "./options.ts";
+
+const FAILED = 1;
+
+async function main(args: readonly string[]): Promise<number> {
+  let log: Log = openLog({ file: undefined, format: "text", debug: false });
+  let logFile: string | undefined;
+  let failureStatus = FAILED;
+  try {
+    const { options, positionals } = parse(withRootless(args), globalOptions, true);
+    const logging = logOptions(options);
+    logFile = logging.file;
+    log = openLog(logging);
+    if (options.version) return print((await import("./help.ts")).versionText());
+    const [name, ...rest] = positionals;
+    if (name === undefined || name === "help") {
+      const text = await (await import("./help.ts")).helpText();
+      if (name === "help" || options.help) return print(text);
+      writeAll(2, text);
+      return FAILED;
+    }
+    const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
+    if (entry === undefined) throw unknownCommand(name);
+    const { command } = await entry.load();
+    failureStatus = command.failureStatus ?? FAILED;
+    const parsed = parse(rest, { ...command.options, help: globalOptions.help }, command.halt === true);
+    if (options.help || parsed.options.help) return print(await (await import("./help.ts")).helpText(name, command));
+    checkCount(name, command, parsed.positionals.length);
+    checkManager(options);
+    const context: Context = { root: stateRoot(options), log, fault: undefined };
+    return await command.run(parsed as never, { context, options });
+  } catch (error) {
+    report(error, log, logFile);
+    return failureStatus;
+  }
+}
+
+function print(text: string): number {
+  writeAll(1, text);
+  return 0;
+}
+
+/** runc takes `--rootless` as a flag with an optional value, only ever behind "=". */
+function withRootless(args: readonly string[]): string[] {
+  return args.map((arg) => (arg === "--rootless" ? "--rootless=true" : arg));
+}
+
+function logOptions(options: Values<typeof globalOptions>): LogOptions {
+  const format = options["log-format"] ?? "text";
+  if (format !== "text" && format !== "json") {
+    throw new TsrunError("usage", `--log-format: ${JSON.stringify(format)} is neither text nor json`);
+  }
+  const file = options.log === undefined || options.log === "" ? undefined : resolve(options.log);
+  return { file, format, debug: options.debug };
+}
+
+/** /run/tsrun, or for an unprivileged user $XDG_RUNTIME_DIR/tsrun. */
+function stateRoot(options: Values<typeof globalOptions>): StateRoot {
+  if (options.root !== undefined && options.root !== "") {
+    return { path: resolve(options.root) as AbsPath, explicit: true };
+  }
+  const { XDG_RUNTIME_DIR: runtime } = process.env;
+  const rootless = options.rootless === "true" || (options.rootless !== "false" && process.geteuid?.() !== 0);
+  if (rootless && runtime?.startsWith("/") === true) {
+    return { path: `${runtime}/tsrun` as AbsPath, explicit: false };
+  }
+  return { path: "/run/tsrun" as AbsPath, explicit: false };
+}
+
+function checkManager(options: Values<typeof globalOptions>): void {
+  const manager = options["cgroup-manager"] ?? "cgroupfs";
+  if (options["systemd-cgroup"] || manager === "systemd") {
+    throw new TsrunError("unsupported", "cgroups made by systemd (--systemd-cgroup) are not supported yet", {
+      advice: "use the cgroupfs driver: leave the option away, and set it so in the caller's configuration",
+    });
+  }
+  if (manager !== "cgroupfs") {
+    throw new TsrunError("unsupported", `--cgroup-manager ${manager} is not supported`);
+  }
+}
+
+function checkCount(name: string, { positionals: [least, most], usage }: Command, count: number): void {
+  if (count >= least && count <= most) return;
+  throw new TsrunError("usage", `${name}: ${count < least ? "an argument is missing" : "too many arguments"}`, {
+    advice: `tsrun ${name} [options] ${usage}`,
+  });
+}
+
+function unknownCommand(name: string): TsrunError {
+  return new TsrunError("usage", `unknown command ${JSON.stringify(name)}`, { advice: "tsrun --help lists them" });
+}
+
+/** Once to the log, and to standard error when the log is a file: callers read the one, people the other. */
+function report(error: unknown, log: Log, logFile: string | undefined): void {
+  const known = error instanceof TsrunError;
+  const message = known ? error.message : `internal error: ${error instanceof Error ? error.stack : String(error)}`;
+  const advice = known && error.advice !== undefined ? `  ${error.advice}\n` : "";
+  try {
+    log.error(message);
+    if (logFile !== undefined) writeAll(2, `tsrun: ${message}\n`);
+  } catch (broken) {
+    writeAll(2, `tsrun: ${message}\ntsrun: ${broken instanceof Error ? broken.message : String(broken)}\n`);
+  }
+  writeAll(2, advice);
+}
+
+main(process.argv.slice(2)).then((status) => {
+  process.exitCode = status;
+});

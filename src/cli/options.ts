@@ -1,0 +1,94 @@
+/**
+ * Arguments, in two phases: the global options up to the command's name, then the command's own. yargs-parser does the
+ * splitting, with everything off that guesses (numbers, negation, dots, camel case): ids like 123 and flags like
+ * --no-pivot arrive as they were written. yargs itself is only loaded to print help.
+ */
+import parser from "yargs-parser";
+import { TsrunError } from "../core/errors.ts";
+
+export interface OptionSpec {
+  /** `flag`: no value; `text`: one, the last counts; `texts`: repeatable; `count`: an integer from 0 on. */
+  readonly type: "flag" | "text" | "texts" | "count";
+  readonly alias?: string;
+  readonly describe: string;
+  /** For callers of runc or for tests; not in the help. */
+  readonly hidden?: boolean;
+}
+export type OptionTable = Readonly<Record<string, OptionSpec>>;
+
+type ValueOf<S extends OptionSpec> = S["type"] extends "flag"
+  ? boolean
+  : S["type"] extends "texts"
+    ? readonly string[]
+    : S["type"] extends "count"
+      ? number | undefined
+      : string | undefined;
+export type Values<T extends OptionTable> = { readonly [K in keyof T]: ValueOf<T[K]> };
+
+export interface Parsed<T extends OptionTable> {
+  readonly options: Values<T>;
+  readonly positionals: readonly string[];
+}
+
+/** Largest value of a `count` option. */
+const MAX_COUNT = 0x7fff_ffff;
+
+/** `halt`: what follows the first argument that is no option is left alone (it is another program's). Throws `usage`. */
+export function parse<T extends OptionTable>(args: readonly string[], table: T, halt: boolean): Parsed<T> {
+  const of = (...types: OptionSpec["type"][]): string[] =>
+    Object.keys(table).filter((name) => types.includes((table[name] as OptionSpec).type));
+  const withValue = of("text", "texts", "count");
+  const alias: Record<string, string> = {};
+  for (const [name, spec] of Object.entries(table)) if (spec.alias !== undefined) alias[name] = spec.alias;
+  const { argv, error } = parser.detailed([...args], {
+    boolean: of("flag"),
+    string: withValue,
+    array: of("texts"),
+    narg: Object.fromEntries(of("text", "count").map((name) => [name, 1])),
+    alias,
+    configuration: {
+      "boolean-negation": false,
+      "camel-case-expansion": false,
+      "dot-notation": false,
+      "duplicate-arguments-array": true,
+      "flatten-duplicate-arrays": true,
+      "greedy-arrays": false,
+      "halt-at-non-option": halt,
+      "parse-numbers": false,
+      "parse-positional-numbers": false,
+      "populate--": false,
+      "strip-aliased": true,
+    },
+  });
+  if (error !== null) throw new TsrunError("usage", error.message);
+  const options: Record<string, unknown> = {};
+  for (const [name, spec] of Object.entries(table)) options[name] = optionValue(name, spec, argv[name]);
+  for (const name of Object.keys(argv)) {
+    if (name !== "_" && !Object.hasOwn(table, name)) {
+      throw new TsrunError("usage", `unknown option ${name.length === 1 ? "-" : "--"}${name}`);
+    }
+  }
+  return { options: options as Values<T>, positionals: argv._.map(String) };
+}
+
+function optionValue(name: string, spec: OptionSpec, given: unknown): unknown {
+  // Repeated: the last one counts.
+  const value: unknown = spec.type !== "texts" && Array.isArray(given) ? given.at(-1) : given;
+  switch (spec.type) {
+    case "flag":
+      if (value !== undefined && typeof value !== "boolean") throw new TsrunError("usage", `--${name} takes no value`);
+      return value === true;
+    case "text":
+      return value === undefined ? undefined : String(value);
+    case "texts":
+      return value === undefined ? [] : (value as readonly unknown[]).map(String);
+    case "count": {
+      if (value === undefined) return undefined;
+      const text = String(value);
+      if (!/^\d{1,10}$/.test(text) || Number(text) > MAX_COUNT) {
+        throw new TsrunError("usage", `--${name}: ${JSON.stringify(text)} is not a number from 0 to ${MAX_COUNT}`);
+      }
+      return Number(text);
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import { readFileSync } from "node:fs";
+import { errorCode } from "../core/errno.ts";
+import { TsrunError } from "../core/errors.ts";
+
+/** One process as /proc/<pid>/stat has it (proc_pid_stat(5)). */
+export interface ProcessInfo {
+  /** Its name: "tsrun-init" until it executes the container's program. */
+  readonly comm: string;
+  /** One letter: R, S, D, T, Z (zombie), X (dead), … */
+  readonly state: string;
+  /** Clock ticks since boot, field 22. With the pid it names a process for good: pids are reused. */
+  readonly startTime: bigint;
+}
+
+/** Reads a process; undefined when there is none with this pid. */
+export function readProcess(pid: number): ProcessInfo | undefined {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, "latin1");
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === "ENOENT" || code === "ESRCH") return undefined;
+    throw error;
+  }
+  // The name is in parentheses and may hold anything, parentheses too.
+  const open = text.indexOf("(");
+  const close = text.lastIndexOf(")");
+  const fields = text.slice(close + 2).split(" ");
+  return { comm: text.slice(open + 1, close), state: fields[0] ?? "", startTime: BigInt(fields[19] ?? 0) };
+}
+
+/** Whether the process with this pid and start time exists and is more than a zombie. */
+export function isAlive(pid: number, startTime: bigint): boolean {
+  const found = readProcess(pid);
+  return found !== undefined && found.startTime === startTime && found.state !== "Z" && found.state !== "X";
+}
+
+/** A process for good: pid and start time. Throws `internal` when it is gone; for children of ours that nobody reaped. */
+export function identityOf(pid: number): { readonly pid: number; readonly startTime: bigint } {
+  const found = readProcess(pid);
+  if (found === undefined) throw new TsrunError("internal", `process ${pid} is gone`);
+  return { pid, startTime: found.startTime };
+}
+
+/** This process, as others can check that it lives. */
+export function ownIdentity(): { readonly pid: number; readonly startTime: bigint } {
+  return identityOf(process.pid);
+}

@@ -1,0 +1,43 @@
+/** What every verb gets beside its own arguments. */
+import type { AbsPath } from "../core/brands.ts";
+import type { Log } from "../log/log.ts";
+import type { Fault } from "../native/native.ts";
+import type { StateRoot } from "../state/store.ts";
+
+/** Moments of a verb at which a test can have tsrun killed, beside the steps of its plans. */
+export type KillPoint =
+  | "directory-new" // the directory of the container is made, under a temporary name
+  | "directory" // it has its name; the journal is in it
+  | "executed" // create's plan has run
+  | "recorded" // state.json is there
+  | "pid-file"
+  | "committed" // tsrun-init waits at the gate on its own
+  | "started"
+  | "deleting" // the journal says that it is being deleted
+  | "removed" // cgroups are gone
+  | "poststop" // hooks have run
+  | "renamed"; // the id is free again
+
+/** A fault that a test asks for with --test-fault. */
+export type FaultRequest =
+  | { readonly kind: "step"; readonly plan: "create" | "start" | "exec" | "delete" | "kill"; readonly fault: Fault }
+  | { readonly kind: "point"; readonly point: KillPoint };
+
+export interface Context {
+  readonly root: StateRoot;
+  readonly log: Log;
+  readonly fault: FaultRequest | undefined;
+}
+
+/** Kills tsrun here if a test asked for it. */
+export function reached(context: Context, point: KillPoint): void {
+  if (context.fault?.kind === "point" && context.fault.point === point) process.kill(process.pid, "SIGKILL");
+}
+
+/** The fault of a plan, if a test asked for one in it. */
+export function faultOf(context: Context, plan: "create" | "start" | "exec" | "delete" | "kill"): Fault | undefined {
+  return context.fault?.kind === "step" && context.fault.plan === plan ? context.fault.fault : undefined;
+}
+
+/** --trace FILE, made absolute. */
+export type TracePath = AbsPath | undefined;

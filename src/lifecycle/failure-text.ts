@@ -1,0 +1,95 @@
+/** The message of a failed step, from the fixed record that the executor returns (docs/errors.md). */
+import { errnoText, errnoWords } from "../core/errno.ts";
+import { TsrunError } from "../core/errors.ts";
+import type { StepFailure } from "../native/native.ts";
+import type { Plan, Step } from "../plan/vocabulary.ts";
+
+/** Throws the error of a failed plan. */
+export function throwFailure(plan: Plan, failure: StepFailure): never {
+  const advice = adviceOf(failure);
+  throw new TsrunError("step", failureText(plan, failure), {
+    cause: failure,
+    ...(advice !== undefined && { advice }),
+  });
+}
+
+/** `create web: step 14 mount.bind: open_tree /srv/data: ENOENT (no such file or directory)`. */
+export function failureText(plan: Plan, failure: StepFailure): string {
+  const { side, index, kind, op } = failure;
+  // The program's own faults in the words of runc, which podman, conmon and people look for.
+  if (op === "lookup") return `${plan.title}: ${lookupText(failure)}`;
+  if (kind === "process.exec" && op === "execve") {
+    return `${plan.title}: exec ${failure.path}: ${errnoWords(failure.errno)}`;
+  }
+  const steps: readonly Step[] = side === "host" ? plan.host : plan.container;
+  const step = steps[index];
+  if (step?.kind === "hook.run") return `${plan.title}: ${hookText(step, failure)}`;
+  const where = side === "host" ? "step" : "container step";
+  const what = kind === "" ? "the plan was refused" : `${where} ${index} ${kind}`;
+  return `${plan.title}: ${what}: ${causeText(failure)}`;
+}
+
+function lookupText({ path, errno }: StepFailure): string {
+  const name = `exec: ${JSON.stringify(path)}`;
+  const words = errnoWords(errno);
+  if (words === "no such file or directory") {
+    return path.includes("/") ? `${name}: stat ${path}: ${words}` : `${name}: executable file not found in $PATH`;
+  }
+  // Docker and podman turn "permission denied" into exit status 126.
+  if (errnoText(errno).startsWith("EISDIR")) return `${name}: is a directory: permission denied`;
+  return `${name}: ${words}`;
+}
+
+function hookText(step: Extract<Step, { kind: "hook.run" }>, failure: StepFailure): string {
+  const output = failure.text.trim();
+  return `${step.hook} hook ${step.index} (${step.path}): ${causeText({ ...failure, path: "", text: "" })}${
+    output === "" ? "" : `; its output: ${output}`
+  }`;
+}
+
+function causeText({ op, errno, detail, path, text }: StepFailure): string {
+  const about = path === "" ? "" : ` ${path}`;
+  const said = text === "" ? "" : `: ${text}`;
+  switch (op) {
+    case "exited":
+      return `${path === "" ? "" : `${path} `}exited with status ${detail}${said}`;
+    case "killed":
+      return `${path === "" ? "" : `${path} `}was killed by signal ${detail}${said}`;
+    case "timeout":
+      return `no end${about === "" ? "" : ` of${about}`} within ${detail} ms${said}`;
+    case "peer":
+      return `${path === "" ? "the other side" : path} ended without a word${said}`;
+    case "verify":
+      return `check of${about === "" ? " its inputs" : about} failed${said === "" ? `: ${errnoText(errno)}` : said}`;
+    case "injected":
+      return "a test asked for this failure";
+    default:
+      return `${op}${about}: ${errnoText(errno)}${said}`;
+  }
+}
+
+/** One line on what to do, where we know one. */
+function adviceOf({ kind, op, errno, path }: StepFailure): string | undefined {
+  const name = errnoText(errno).split(" ", 1)[0];
+  if (kind === "process.exec" && op === "execve") {
+    if (name === "ENOENT") return "the file is there, so its interpreter (#! line or dynamic loader) is missing";
+    if (name === "ENOEXEC") return "it is built for another architecture, or a script without a #! line";
+    if (name === "EACCES") return "is its file system mounted noexec?";
+  }
+  if (op === "memfd_create" && name === "EACCES") return "vm.memfd_noexec forbids executable memfds";
+  if (kind === "process.spawn" && op === "clone3") {
+    if (name === "EPERM") return "making namespaces needs root, or a user namespace in the configuration";
+    if (name === "ENOSPC" || name === "EUSERS") return "a limit of /proc/sys/user is reached";
+  }
+  if (kind === "ns.unshare" && (name === "ENOSPC" || name === "EUSERS")) return "a limit of /proc/sys/user is reached";
+  if (kind === "mount.filesystem" && name === "ENODEV") return "the kernel does not know this file system";
+  if (kind === "console.connect" && (name === "ECONNREFUSED" || name === "ENOENT")) {
+    return `nobody listens on ${path}: start the receiver of the terminal first`;
+  }
+  if (kind === "cgroup.create" && (name === "EROFS" || name === "EACCES")) {
+    return "the cgroup file system is not writable for this user";
+  }
+  if (kind === "process.rlimit" && name === "EPERM") return "raising a hard limit needs CAP_SYS_RESOURCE";
+  if (kind === "seccomp.load" && name === "EACCES") return "without noNewPrivileges it needs CAP_SYS_ADMIN";
+  return undefined;
+}

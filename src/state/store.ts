@@ -1,0 +1,179 @@
+/**
+ * `<root>/<id>/`: what is on disk of a container.
+ *
+ *     lock         flock: held while a container is ended and removed; never across a hook
+ *     journal      one line before each effect that a kill -9 could leave behind
+ *     config.json  as create read it: later changes of the bundle's have no effect (runtime.md, Lifecycle)
+ *     state.json   the record, by rename: there or not, never half
+ *     gate         socket between create and start
+ */
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { type AbsPath, type ContainerId, containerId, isContainerId } from "../core/brands.ts";
+import { errorCode, reasonOf } from "../core/errno.ts";
+import { TsrunError } from "../core/errors.ts";
+import { GATE_NAME } from "../core/names.ts";
+import {
+  type ContainerRecord,
+  decodeJournal,
+  decodeRecord,
+  encodeEntry,
+  encodeRecord,
+  type JournalEntry,
+  type ProcessIdentity,
+} from "./record.ts";
+
+/** Where containers are, in the default place or `--root`. */
+export interface StateRoot {
+  readonly path: AbsPath;
+  /** Given by --root: then it must exist for `list`. */
+  readonly explicit: boolean;
+}
+
+export const directoryOf = (root: StateRoot, id: ContainerId): AbsPath => join(root.path, id) as AbsPath;
+const inside = (root: StateRoot, id: ContainerId, name: string): string => join(root.path, id, name);
+
+/** Files beside the containers' directories: "@" is in no container id. */
+export const seccompCacheOf = (root: StateRoot): AbsPath => join(root.path, "@seccomp") as AbsPath;
+
+/** Entries of the root that are no container: "@" is in no id. `gc` removes those whose process is gone. */
+const temporaryName = (what: "new" | "gone", id: string, by: ProcessIdentity): string =>
+  `@${what}-${by.pid}-${by.startTime}-${id}`;
+
+/** Directories under temporary names, and who was making or removing them. */
+export function listTemporary(root: StateRoot): { readonly path: AbsPath; readonly by: ProcessIdentity }[] {
+  return readRoot(root).flatMap((name) => {
+    const found = /^@(?:new|gone)-(\d+)-(\d+)-/.exec(name);
+    if (found === null) return [];
+    const by = { pid: Number(found[1]), startTime: BigInt(found[2] as string) };
+    return [{ path: join(root.path, name) as AbsPath, by }];
+  });
+}
+
+/** What a container's directory holds from the beginning. */
+export interface NewDirectory {
+  /** The text of config.json. */
+  readonly config: string;
+  readonly entry: Extract<JournalEntry, { kind: "creating" }>;
+  /** Called at moments at which a test may have tsrun killed. */
+  readonly reached: (point: "directory-new" | "directory") => void;
+}
+
+/**
+ * Claims an id: makes the root (0700, attack row 19) and in it the container's directory, by rename, so that a directory
+ * with an id for its name always has a journal. Throws `exists` when the id is taken.
+ */
+export function makeDirectory(root: StateRoot, id: ContainerId, content: NewDirectory): AbsPath {
+  const directory = directoryOf(root, id);
+  const temporary = join(root.path, temporaryName("new", id, content.entry.by));
+  try {
+    mkdirSync(root.path, { recursive: true, mode: 0o700 });
+    mkdirSync(temporary, { mode: 0o700 });
+  } catch (error) {
+    throw new TsrunError("state-store", `cannot make a directory in the state root ${root.path}: ${reasonOf(error)}`);
+  }
+  try {
+    writeFileSync(join(temporary, "config.json"), content.config, { mode: 0o600 });
+    writeFileSync(join(temporary, "journal"), encodeEntry(content.entry), { mode: 0o600 });
+    content.reached("directory-new");
+    // rename(2) replaces no directory that has something in it, and every container's has.
+    renameSync(temporary, directory);
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    if (errorCode(error) === "ENOTEMPTY" || errorCode(error) === "EEXIST") {
+      throw new TsrunError("exists", `container with given ID already exists: ${id}`, {
+        advice: `choose another id, or tsrun delete ${id}`,
+      });
+    }
+    throw new TsrunError("state-store", `cannot make ${directory}: ${reasonOf(error)}`);
+  }
+  content.reached("directory");
+  return directory;
+}
+
+/** Frees the id by rename, then removes what was under it. A missing one is none to remove. */
+export function removeDirectory(root: StateRoot, id: ContainerId, by: ProcessIdentity, renamed: () => void): void {
+  const gone = join(root.path, temporaryName("gone", id, by));
+  try {
+    renameSync(directoryOf(root, id), gone);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return;
+    throw new TsrunError("state-store", `cannot remove ${directoryOf(root, id)}: ${reasonOf(error)}`);
+  }
+  renamed();
+  rmSync(gone, { recursive: true, force: true });
+}
+
+export function writeRecord(root: StateRoot, record: ContainerRecord): void {
+  const path = inside(root, record.id, "state.json");
+  writeFileSync(`${path}.new`, encodeRecord(record), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return undefined;
+    throw new TsrunError("state-store", `cannot read ${path}: ${reasonOf(error)}`);
+  }
+}
+
+/** The record, or undefined when there is no such container (or a half-made one). */
+export function readRecord(root: StateRoot, id: ContainerId): ContainerRecord | undefined {
+  const path = inside(root, id, "state.json");
+  const text = readText(path);
+  return text === undefined ? undefined : decodeRecord(text, path);
+}
+
+export function appendJournal(root: StateRoot, id: ContainerId, entry: JournalEntry): void {
+  appendFileSync(inside(root, id, "journal"), encodeEntry(entry), { mode: 0o600 });
+}
+
+export function readJournal(root: StateRoot, id: ContainerId): JournalEntry[] {
+  const path = inside(root, id, "journal");
+  const text = readText(path);
+  return text === undefined ? [] : decodeJournal(text, path);
+}
+
+export function writeConfigCopy(root: StateRoot, id: ContainerId, text: string): void {
+  writeFileSync(inside(root, id, "config.json"), text, { mode: 0o600 });
+}
+
+export function readConfigCopy(root: StateRoot, id: ContainerId): string {
+  const path = inside(root, id, "config.json");
+  const text = readText(path);
+  if (text === undefined) throw new TsrunError("state-store", `${path} is missing`);
+  return text;
+}
+
+export function hasDirectory(root: StateRoot, id: ContainerId): boolean {
+  return existsSync(directoryOf(root, id));
+}
+
+export function hasGate(root: StateRoot, id: ContainerId): boolean {
+  return existsSync(inside(root, id, GATE_NAME));
+}
+
+function readRoot(root: StateRoot): string[] {
+  try {
+    return readdirSync(root.path);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT" && !root.explicit) return [];
+    throw new TsrunError("not-found", `state root ${root.path}: ${reasonOf(error)}`);
+  }
+}
+
+/** Ids of all containers, also half-made ones, sorted. Throws `not-found` when a root given by --root is missing. */
+export function listIds(root: StateRoot): ContainerId[] {
+  return readRoot(root).filter(isContainerId).sort().map(containerId);
+}
