@@ -41,6 +41,9 @@ const statusOf = {
   poststop: "stopped",
 } as const satisfies Record<HookName, string>;
 
+/** In the order in which they run. */
+export const hookNames = Object.keys(statusOf) as readonly HookName[];
+
 /**
  * The steps of one kind of hook. `pid`: a number when it is known now (poststart), "live" when the step puts in the pid
  * of the running plan (as the side of the step sees it), "none" without one: then stateAfter is empty.
