@@ -9,7 +9,14 @@ export function report(file, status) {
     return 1;
   }
   const result = JSON.parse(readFileSync(file, "utf8"));
-  const firstLines = (text) => text.split("\n").slice(0, 12).join("\n    ");
+  // Up to the stack, which stands on standard error.
+  const firstLines = (text) =>
+    text
+      .split(/^ +at /m, 1)[0]
+      .trimEnd()
+      .split("\n")
+      .slice(0, 20)
+      .join("\n    ");
   for (const suite of result.testResults) {
     for (const test of suite.assertionResults.filter((each) => each.status === "failed"))
       console.log(`failed in the guest: ${test.fullName}\n    ${firstLines(test.failureMessages.join("\n"))}`);
