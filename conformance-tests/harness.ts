@@ -185,6 +185,13 @@ export class Sandbox {
     left.push(...cgroups(this.name).map((path) => `cgroup ${path}`));
     for (const pid of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
       try {
+        // A zombie is its new parent's to reap, when that gets to it.
+        if (
+          readFileSync(`/proc/${pid}/stat`, "utf8")
+            .replace(/^.*\) /s, "")
+            .startsWith("Z")
+        )
+          continue;
         // tsrun-init before it joins its cgroup: by its standard output, which is a file of ours.
         const own = readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "tsrun-init";
         if (own && readlinkSync(`/proc/${pid}/fd/1`).startsWith(this.work)) left.push(`process ${pid}`);
