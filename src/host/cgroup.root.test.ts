@@ -32,7 +32,12 @@ const onHybrid = both ? test : test.skip;
 const onV2 = places.some(({ version }) => version === 2) ? test : test.skip;
 
 beforeAll(() => {
-  for (const { hierarchy } of places) mkdirSync(`${hierarchy}${path}`, { recursive: true });
+  for (const { hierarchy, version, controllers } of places) {
+    mkdirSync(`${hierarchy}${path}`, { recursive: true });
+    // A v2 cgroup has a controller once its parents hand it down.
+    if (version === 2 && controllers.includes("memory"))
+      for (const parent of ["", SHARED]) writeFileSync(`${hierarchy}${parent}/cgroup.subtree_control`, "+memory");
+  }
 });
 afterAll(() => {
   for (const { hierarchy } of places) {
