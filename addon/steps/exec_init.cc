@@ -18,8 +18,13 @@ int CheckExecutable(const char* path) {
   if (S_ISDIR(st.st_mode)) return EISDIR;
   // faccessat2 (Linux 5.8) with AT_EACCESS: access(2) would judge by what the real uid's capabilities were.
   constexpr int kAtEaccess = 0x200;
-  if (syscall(439 /* faccessat2 */, AT_FDCWD, path, X_OK, kAtEaccess) != 0) return errno;
-  return 0;
+  if (syscall(439 /* faccessat2 */, AT_FDCWD, path, X_OK, kAtEaccess) == 0) return 0;
+  // The container's own filter may forbid a system call that is newer than it: ask in the old way, or let execve
+  // decide.
+  if (errno == EPERM || errno == ENOSYS) {
+    if (syscall(SYS_faccessat, AT_FDCWD, path, X_OK) == 0 || errno == EPERM || errno == ENOSYS) return 0;
+  }
+  return errno;
 }
 
 /// A name with a slash is a path, any other one is searched for.
@@ -56,6 +61,18 @@ bool Search(const abi::Str& program, const abi::Str& search, char (&path)[kPathM
     if (end == nullptr) return false;
     at = end + 1;
   }
+}
+
+/// Looks for the program without executing it. Op::kLookup with the name as the config has it: for a search that found
+/// nothing ENOENT, as runc, whatever the reason in each directory was.
+Status Find(const abi::Str& program, const abi::Str& search, char (&path)[kPathMax]) {
+  int err = ENOENT;
+  if (Search(program, search, path, [&](const char* candidate) {
+        err = CheckExecutable(candidate);
+        return err != 0;
+      }))
+    return Status::Ok();
+  return Status::Fail(Op::kLookup, IsPath(program) ? err : ENOENT, program.data);
 }
 
 /// Reads a number up to `stop`; false for anything else.
@@ -131,18 +148,10 @@ void FindHome(uint64_t uid, char* home, size_t size) {
 
 } // namespace
 
-/// Op::kLookup with the name as the config has it: for a search that found nothing ENOENT, as runc, whatever the reason
-/// in each directory was.
 Status Run(InitContext&, const abi::ProcessLookup& step) {
   if (step.program.size >= kPathMax) return Status::Fail(Op::kLookup, ENAMETOOLONG, step.program.data);
   char path[kPathMax];
-  int err = ENOENT;
-  if (Search(step.program, step.path, path, [&](const char* candidate) {
-        err = CheckExecutable(candidate);
-        return err != 0;
-      }))
-    return Status::Ok();
-  return Status::Fail(Op::kLookup, IsPath(step.program) ? err : ENOENT, step.program.data);
+  return Find(step.program, step.path, path);
 }
 
 /// Like execvp, by trying: behind a seccomp filter no other system call may be left.
@@ -155,13 +164,17 @@ Status Run(InitContext&, const abi::ProcessExec& step) {
   TSRUN_TRY(env.Fill(step.env, step.home ? home : nullptr));
   char path[kPathMax];
   int err = ENOENT;
-  if (Search(step.program, step.path, path, [&](const char* candidate) {
-        execve(candidate, args.get(), env.get());
-        err = errno;
-        return !IsPath(step.program) && (err == ENOENT || err == ENOTDIR || err == EACCES);
-      }))
-    return Status::Fail(Op::kExecve, err, path);
-  return Status::Fail(Op::kLookup, ENOENT, step.program.data);
+  const auto execute = [&](const char* candidate) {
+    execve(candidate, args.get(), env.get());
+    err = errno;
+    return err == ENOENT || err == ENOTDIR || err == EACCES;
+  };
+  if (!Search(step.program, step.path, path, execute)) {
+    // These may be about the file, or about its interpreter or its mount: a file that can be found says which.
+    TSRUN_TRY(Find(step.program, step.path, path));
+    execute(path);
+  }
+  return Status::Fail(Op::kExecve, err, path);
 }
 
 } // namespace tsrun

@@ -76,5 +76,17 @@ describe("messages of failed steps", () => {
     expect(() => throwFailure(plan, failure({ errno: 30 }))).toThrow(
       expect.objectContaining({ code: "step", advice: expect.stringContaining("not writable") }),
     );
+    // tsrun-init below a filter that kills, or that forbids it to say why.
+    const filtered: Plan = { ...plan, container: [{ kind: "seccomp.load", slot: "seccomp", flags: 0 }] };
+    for (const end of [
+      { op: "killed", detail: 31 },
+      { op: "exited", detail: 1 },
+    ]) {
+      const ended = failure({ kind: "sync.wait", errno: 0, path: "tsrun-init", ...end });
+      expect(() => throwFailure(filtered, ended)).toThrow(
+        expect.objectContaining({ advice: expect.stringContaining("sendto, recvfrom, accept4 and execve") }),
+      );
+      expect(() => throwFailure(plan, ended)).toThrow(expect.objectContaining({ advice: undefined }));
+    }
   });
 });

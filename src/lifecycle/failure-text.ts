@@ -2,11 +2,12 @@
 import { errnoText, errnoWords } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import type { StepFailure } from "../native/native.ts";
+import { renderFields } from "../plan/render.ts";
 import type { Plan, Step } from "../plan/vocabulary.ts";
 
 /** Throws the error of a failed plan. */
 export function throwFailure(plan: Plan, failure: StepFailure): never {
-  const advice = adviceOf(failure);
+  const advice = adviceOf(plan, failure);
   throw new TsrunError("step", failureText(plan, failure), {
     cause: failure,
     ...(advice !== undefined && { advice }),
@@ -25,7 +26,10 @@ export function failureText(plan: Plan, failure: StepFailure): string {
   const step = steps[index];
   if (step?.kind === "hook.run") return `${plan.title}: ${hookText(step, failure)}`;
   const where = side === "host" ? "step" : "container step";
-  const what = kind === "" ? "the plan was refused" : `${where} ${index} ${kind}`;
+  if (kind === "") return `${plan.title}: the plan was refused: ${causeText(failure)}`;
+  // Where the record names nothing, what the step was about.
+  const fields = failure.path === "" && step?.kind === kind ? renderFields(step) : "";
+  const what = `${where} ${index} ${kind}${fields === "" ? "" : ` (${fields})`}`;
   // A control file says little about what it does not like: show what it was given.
   const given = isControlFile(failure) ? { text: JSON.stringify(failure.text) } : {};
   return `${plan.title}: ${what}: ${causeText({ ...failure, ...given })}`;
@@ -75,9 +79,10 @@ function causeText({ op, errno, detail, path, text }: StepFailure): string {
 }
 
 const SIGKILL = 9;
+const isFilter = ({ kind }: Step): boolean => kind === "seccomp.load";
 
 /** One line on what to do, where we know one. */
-function adviceOf({ kind, op, errno, path, detail }: StepFailure): string | undefined {
+function adviceOf(plan: Plan, { kind, op, errno, path, detail }: StepFailure): string | undefined {
   const name = errnoText(errno).split(" ", 1)[0];
   if (kind === "process.exec" && op === "execve") {
     if (name === "ENOENT") return "the file is there, so its interpreter (#! line or dynamic loader) is missing";
@@ -108,6 +113,10 @@ function adviceOf({ kind, op, errno, path, detail }: StepFailure): string | unde
     return "this kernel has no such control, or it is switched off (swap: swapaccount=1)";
   }
   if (kind === "process.rlimit" && name === "EPERM") return "raising a hard limit needs CAP_SYS_RESOURCE";
+  // Below a filter it may be unable even to say why it ends.
+  if (path === "tsrun-init" && (op === "exited" || op === "killed") && plan.container.some(isFilter)) {
+    return "the seccomp profile may forbid what tsrun-init still has to do: allow sendto, recvfrom, accept4 and execve, and set noNewPrivileges, without which it needs more";
+  }
   if (kind === "seccomp.load" && name === "EACCES") return "without noNewPrivileges it needs CAP_SYS_ADMIN";
   return undefined;
 }

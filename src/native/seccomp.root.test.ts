@@ -22,7 +22,7 @@ import { afterAll, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Config } from "../../spec-schemas/config.ts";
 import { compileSeccomp } from "../compile/seccomp.ts";
 import type { AbsPath } from "../core/brands.ts";
-import { encodePlan } from "../plan/encode.ts";
+import { encodePlan, point } from "../plan/encode.ts";
 import type { ContainerStep, StepOf } from "../plan/vocabulary.ts";
 import { openSession, type StepFailure } from "./native.ts";
 
@@ -537,6 +537,36 @@ describe("loading", () => {
     };
     expect(ask(seccomp, [])).toEqual({ answers: [] });
   });
+});
+
+test("a profile that leaves tsrun-init nothing to report with is told as such", () => {
+  const report = (defaultAction: Seccomp["defaultAction"]) => {
+    const steps = compileSeccomp({
+      config: { linux: { seccomp: { defaultAction, syscalls: [rule(["execve", "exit_group"], "SCMP_ACT_ALLOW")] } } },
+      options: { seccompCache: undefined },
+    });
+    const session = openSession();
+    const { failure } = session.execute(
+      encodePlan({
+        title: "test",
+        host: [
+          ...steps.host,
+          { kind: "process.spawn", cloneFlags: 0, cgroup: null, keepFds: 0 },
+          { kind: "sync.wait", point: point("ready") },
+        ],
+        container: [
+          { kind: "process.noNewPrivileges" },
+          ...steps.container,
+          { kind: "sync.signal", point: point("ready") },
+        ],
+      }),
+    );
+    session.close();
+    return failure;
+  };
+  expect(report("SCMP_ACT_KILL_PROCESS")).toMatchObject({ op: "killed", detail: SIGSYS, path: "tsrun-init" });
+  // It cannot even send why; it ends.
+  expect(report("SCMP_ACT_ERRNO")).toMatchObject({ op: "exited", path: "tsrun-init" });
 });
 
 describe("the cache", () => {
