@@ -1,7 +1,9 @@
 /** One project a test level: `unit` needs neither root nor the addon, `root` needs both, `conformance` runs the built program as a black box. */
 const base = {
   testEnvironment: "node",
-  transform: { "\\.ts$": "<rootDir>/scripts/jest-esbuild.cjs" },
+  // yargs-parser is an ES module, which jest cannot load as it is before Node 24.9.
+  transform: { "\\.ts$|/yargs-parser/.*\\.js$": "<rootDir>/scripts/jest-esbuild.cjs" },
+  transformIgnorePatterns: ["/node_modules/(?!yargs-parser/)"],
   moduleFileExtensions: ["ts", "js", "cjs", "json", "node"],
 };
 module.exports = {

@@ -1,13 +1,16 @@
 import { type SpawnSyncReturns, spawnSync } from "node:child_process";
 import {
   chmodSync,
+  closeSync,
   cpSync,
   existsSync,
   linkSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -81,20 +84,29 @@ export class Sandbox {
       global?: readonly string[];
     } = {},
   ): Result {
-    const result: SpawnSyncReturns<string> = spawnSync(
-      RUNTIME,
-      ["--root", this.root, ...(options.global ?? []), ...args],
-      {
+    // Files, not pipes: a container inherits them, and a pipe that it holds would keep us waiting for its end.
+    const [input, output, error] = ["in", "out", "err"].map((name) => join(this.work, `std${name}`)) as [
+      string,
+      string,
+      string,
+    ];
+    writeFileSync(input, options.input ?? "");
+    const stdio = [openSync(input, "r"), openSync(output, "w"), openSync(error, "w")];
+    let result: SpawnSyncReturns<string>;
+    try {
+      result = spawnSync(RUNTIME, ["--root", this.root, ...(options.global ?? []), ...args], {
         encoding: "utf8",
-        input: options.input ?? "",
+        stdio: stdio as [number, number, number],
         env: options.env ?? { PATH: process.env.PATH },
         cwd: options.cwd ?? this.work,
         timeout: options.timeoutMs ?? 60_000,
-        maxBuffer: 64 * 1024 * 1024,
-      },
-    );
+        killSignal: "SIGKILL",
+      });
+    } finally {
+      for (const fd of stdio) closeSync(fd);
+    }
     if (result.error !== undefined) throw result.error;
-    return { status: result.status, stdout: result.stdout, stderr: result.stderr };
+    return { status: result.status, stdout: readFileSync(output, "utf8"), stderr: readFileSync(error, "utf8") };
   }
 
   /** Runs and expects success; the error shows everything otherwise. */
@@ -153,7 +165,8 @@ export class Sandbox {
 
   /** Deletes what is left, then says what of it the runtime failed to clean. */
   close(): void {
-    for (const id of readdirSync(this.root)) this.run(["delete", "--force", id]);
+    for (const id of readdirSync(this.root).filter((entry) => !entry.startsWith("@")))
+      this.run(["delete", "--force", id]);
     const left = this.leftovers();
     spawnSync("rm", ["-rf", "--one-file-system", this.work]);
     removeCgroups(this.name);
@@ -163,13 +176,25 @@ export class Sandbox {
 
   /** State entries, processes, mounts and cgroups of this sandbox that are still there. */
   leftovers(): string[] {
-    const left = readdirSync(this.root).map((entry) => `state ${entry}`);
+    // The cache of compiled filters is to stay.
+    const left = readdirSync(this.root)
+      .filter((entry) => entry !== "@seccomp")
+      .map((entry) => `state ${entry}`);
     for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n"))
       if (line.includes(this.name)) left.push(`mount ${line}`);
     left.push(...cgroups(this.name).map((path) => `cgroup ${path}`));
     for (const pid of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
       try {
-        if (readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "tsrun-init") left.push(`process ${pid}`);
+        // A zombie is its new parent's to reap, when that gets to it.
+        if (
+          readFileSync(`/proc/${pid}/stat`, "utf8")
+            .replace(/^.*\) /s, "")
+            .startsWith("Z")
+        )
+          continue;
+        // tsrun-init before it joins its cgroup: by its standard output, which is a file of ours.
+        const own = readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "tsrun-init";
+        if (own && readlinkSync(`/proc/${pid}/fd/1`).startsWith(this.work)) left.push(`process ${pid}`);
         else if (readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(`/tsrun-test/${this.name}`))
           left.push(`process ${pid}`);
       } catch (error) {

@@ -103,7 +103,7 @@ struct StepInfo {
   const char* name;
   uint8_t sides; // ${bits.host} = host list, ${bits.container} = container list
   uint8_t field_count;
-  FieldType fields[10];
+  FieldType fields[12];
 };
 
 inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
@@ -112,7 +112,7 @@ ${Array.from({ length: maxCode + 1 }, (_, i) => {
   if (kind === undefined) return "    {nullptr, 0, 0, {}},";
   const v = vocabulary[kind];
   const fields = Object.values(v.fields).map((t) => `FieldType::${wire[typeOf(t)]}`);
-  if (fields.length > 10) throw new Error(`${kind} has more than 10 fields`);
+  if (fields.length > 12) throw new Error(`${kind} has more than 12 fields`);
   return `    {"${kind}", ${bits[v.side]}, ${fields.length}, {${fields.join(", ")}}},`;
 }).join("\n")}
 };

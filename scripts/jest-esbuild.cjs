@@ -10,8 +10,11 @@ module.exports = {
       target: "node20",
       sourcefile: filename,
       sourcemap: "both",
+      // ESM-only packages make a `require` from their own address.
+      define: { "import.meta.url": "importMetaUrl" },
+      banner: source.includes("import.meta.url") ? 'const importMetaUrl = "file://" + __filename;' : "",
     });
     return { code, map };
   },
-  getCacheKey: (source, filename) => createHash("sha256").update(`1\0${filename}\0${source}`).digest("hex"),
+  getCacheKey: (source, filename) => createHash("sha256").update(`2\0${filename}\0${source}`).digest("hex"),
 };

@@ -282,7 +282,10 @@ const linux = z.object({
   netDevices: optional(z.record(text, z.object({ name: optional(text) }))),
   cgroupsPath: optional(text),
   resources: optional(resources),
-  rootfsPropagation: optional(z.enum(["private", "shared", "slave", "unbindable"])),
+  // The forms with r are not the spec's; containerd writes them, and runc takes them.
+  rootfsPropagation: optional(
+    z.enum(["private", "shared", "slave", "unbindable", "rprivate", "rshared", "rslave", "runbindable"]),
+  ),
   seccomp: optional(seccomp),
   sysctl: optional(mapOfText),
   maskedPaths: optional(texts),

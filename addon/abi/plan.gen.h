@@ -7,10 +7,10 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0x6fd93b4fu;
+inline constexpr uint32_t kVocabularyHash = 0x651447f5u;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
-inline constexpr uint32_t kMaxSlots = 64;
+inline constexpr uint32_t kMaxSlots = 512;
 inline constexpr uint32_t kMaxElements = 65536;
 inline constexpr uint16_t kMaxStepCode = 131;
 
@@ -69,6 +69,9 @@ enum class StepKind : uint16_t {
   kUtsHostname = 79,
   kUtsDomainname = 80,
   kNetLoopback = 81,
+  kRootOpen = 82,
+  kDeviceReopenNull = 83,
+  kRootDetach = 84,
   kCgroupCreate = 100,
   kCgroupWrite = 101,
   kCgroupOpen = 102,
@@ -77,6 +80,9 @@ enum class StepKind : uint16_t {
   kCgroupFreeze = 105,
   kCgroupSignal = 106,
   kCgroupRemove = 107,
+  kCgroupWriteFirst = 108,
+  kCgroupEnter = 109,
+  kCgroupDelegate = 110,
   kSeccompCompile = 120,
   kSeccompLoad = 121,
   kHookRun = 130,
@@ -154,6 +160,8 @@ enum class Op : uint16_t {
   kLimit = 66,
   kLibseccomp = 67,
   kInjected = 68,
+  kUtimensat = 69,
+  kPthreadCreate = 70,
 };
 
 enum class SyncPoint : uint64_t {
@@ -176,7 +184,7 @@ struct StepInfo {
   const char* name;
   uint8_t sides; // 1 = host list, 2 = container list
   uint8_t field_count;
-  FieldType fields[10];
+  FieldType fields[12];
 };
 
 inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
@@ -241,15 +249,15 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {"mount.propagation", 2, 1, {FieldType::kU64}},
-    {"root.bind", 2, 1, {FieldType::kStr}},
-    {"mount.filesystem", 2, 9, {FieldType::kStr, FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kU64, FieldType::kU64, FieldType::kBool, FieldType::kU64, FieldType::kBool}},
-    {"mount.bind", 2, 9, {FieldType::kStr, FieldType::kSlot, FieldType::kStr, FieldType::kBool, FieldType::kU64, FieldType::kU64, FieldType::kBool, FieldType::kU64, FieldType::kBool}},
-    {"mount.attributes", 2, 4, {FieldType::kStr, FieldType::kU64, FieldType::kU64, FieldType::kBool}},
+    {"root.bind", 2, 2, {FieldType::kStr, FieldType::kBool}},
+    {"mount.filesystem", 2, 11, {FieldType::kStr, FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kU64, FieldType::kU64, FieldType::kBool, FieldType::kU64, FieldType::kBool, FieldType::kBool, FieldType::kU64}},
+    {"mount.bind", 2, 10, {FieldType::kStr, FieldType::kSlot, FieldType::kStr, FieldType::kBool, FieldType::kU64, FieldType::kU64, FieldType::kBool, FieldType::kU64, FieldType::kBool, FieldType::kU64}},
+    {"mount.attributes", 2, 5, {FieldType::kStr, FieldType::kU64, FieldType::kU64, FieldType::kBool, FieldType::kU64}},
     {"mount.openTree", 1, 3, {FieldType::kStr, FieldType::kBool, FieldType::kSlot}},
     {"root.pivot", 2, 1, {FieldType::kU64}},
     {"root.propagation", 2, 1, {FieldType::kU64}},
     {"root.readonly", 2, 0, {}},
-    {"device.create", 2, 7, {FieldType::kStr, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64}},
+    {"device.create", 2, 8, {FieldType::kStr, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kStr}},
     {"device.bind", 2, 5, {FieldType::kStr, FieldType::kStr, FieldType::kU64, FieldType::kU64, FieldType::kU64}},
     {"fs.symlink", 2, 3, {FieldType::kStr, FieldType::kStr, FieldType::kBool}},
     {"fs.mkdir", 2, 2, {FieldType::kStr, FieldType::kU64}},
@@ -262,6 +270,9 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"uts.hostname", 2, 1, {FieldType::kStr}},
     {"uts.domainname", 2, 1, {FieldType::kStr}},
     {"net.loopback", 2, 0, {}},
+    {"root.open", 2, 1, {FieldType::kStr}},
+    {"device.reopenNull", 2, 0, {}},
+    {"root.detach", 1, 2, {FieldType::kStr, FieldType::kBool}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -277,10 +288,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {"cgroup.create", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kBool}},
+    {"cgroup.create", 1, 5, {FieldType::kStr, FieldType::kStr, FieldType::kBool, FieldType::kStrs, FieldType::kStrs}},
     {"cgroup.write", 1, 4, {FieldType::kStr, FieldType::kStr, FieldType::kStr, FieldType::kStr}},
     {"cgroup.open", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kSlot}},
     {"cgroup.join", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kStr}},
@@ -288,6 +296,9 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"cgroup.freeze", 1, 4, {FieldType::kStr, FieldType::kStr, FieldType::kBool, FieldType::kU64}},
     {"cgroup.signal", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kU64}},
     {"cgroup.remove", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kU64}},
+    {"cgroup.writeFirst", 1, 5, {FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kBool}},
+    {"cgroup.enter", 1, 2, {FieldType::kStr, FieldType::kStr}},
+    {"cgroup.delegate", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kU64}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -297,10 +308,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {"seccomp.compile", 1, 8, {FieldType::kU64, FieldType::kU64s, FieldType::kStrs, FieldType::kU64s, FieldType::kU64s, FieldType::kBool, FieldType::kStr, FieldType::kSlot}},
+    {"seccomp.compile", 1, 9, {FieldType::kU64, FieldType::kU64, FieldType::kU64s, FieldType::kStrs, FieldType::kU64s, FieldType::kU64s, FieldType::kBool, FieldType::kStr, FieldType::kSlot}},
     {"seccomp.load", 2, 2, {FieldType::kSlot, FieldType::kU64}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -638,15 +646,17 @@ struct MountPropagation {
       : flags(r.u64(0)) {}
 };
 
-/// Makes the rootfs a mount of its own below a private parent, and opens it: every later target is resolved inside.
+/// Makes the rootfs a mount of its own and opens it: every later target is resolved inside. `isolate` first stops propagation from the mount that holds it; not set where that mount is the host's own.
 struct RootBind {
   static constexpr StepKind kKind = StepKind::kRootBind;
   Str path;
+  bool isolate;
   explicit RootBind(const Record& r)
-      : path(r.str(0)) {}
+      : path(r.str(0)),
+        isolate(r.bool_(1)) {}
 };
 
-/// Mounts a new file system: fsopen, fsconfig, fsmount, move_mount onto the target opened inside the root. `magic`, if not 0, is the file system type that must result; `noSymlinks` refuses a target behind a symbolic link (/proc and /sys).
+/// Mounts a new file system: fsopen, fsconfig, fsmount, move_mount onto the target opened inside the root; mount(2) through the target's descriptor where the new calls cannot say it (texts over 255 bytes, `mountFlags`). `magic`, if not 0, is the file system type that must result; `noSymlinks` refuses a target behind a symbolic link (/proc and /sys); `keepMode` gives the new root the mode of the directory it covers, `copyUp` its content.
 struct MountFilesystem {
   static constexpr StepKind kKind = StepKind::kMountFilesystem;
   Str fs_type;
@@ -658,6 +668,8 @@ struct MountFilesystem {
   bool no_symlinks;
   uint64_t magic;
   bool copy_up;
+  bool keep_mode;
+  uint64_t mount_flags;
   explicit MountFilesystem(const Record& r)
       : fs_type(r.str(0)),
         source(r.str(1)),
@@ -667,10 +679,12 @@ struct MountFilesystem {
         propagation(r.u64(5)),
         no_symlinks(r.bool_(6)),
         magic(r.u64(7)),
-        copy_up(r.bool_(8)) {}
+        copy_up(r.bool_(8)),
+        keep_mode(r.bool_(9)),
+        mount_flags(r.u64(10)) {}
 };
 
-/// Bind mount: open_tree of the source (a host path, or a tree opened by the host in the slot), attributes set on the detached tree, move_mount onto the target, which is made like the source if missing.
+/// Bind mount: open_tree of the source (a host path, or a tree opened by the host in the slot), attributes set on the detached tree, move_mount onto the target, which is made like the source if missing. `magic`, if not 0, is the file system type that the source must have.
 struct MountBind {
   static constexpr StepKind kKind = StepKind::kMountBind;
   Str source;
@@ -682,6 +696,7 @@ struct MountBind {
   bool attr_recursive;
   uint64_t propagation;
   bool no_symlinks;
+  uint64_t magic;
   explicit MountBind(const Record& r)
       : source(r.str(0)),
         slot(r.slot(1)),
@@ -691,24 +706,27 @@ struct MountBind {
         attr_clear(r.u64(5)),
         attr_recursive(r.bool_(6)),
         propagation(r.u64(7)),
-        no_symlinks(r.bool_(8)) {}
+        no_symlinks(r.bool_(8)),
+        magic(r.u64(9)) {}
 };
 
-/// Changes attributes of a mount made before.
+/// Changes attributes or propagation of a mount made before.
 struct MountAttributes {
   static constexpr StepKind kKind = StepKind::kMountAttributes;
   Str target;
   uint64_t set;
   uint64_t clear;
   bool recursive;
+  uint64_t propagation;
   explicit MountAttributes(const Record& r)
       : target(r.str(0)),
         set(r.u64(1)),
         clear(r.u64(2)),
-        recursive(r.bool_(3)) {}
+        recursive(r.bool_(3)),
+        propagation(r.u64(4)) {}
 };
 
-/// Opens a detached copy of a host path for a container whose user cannot reach it.
+/// Opens a detached copy of a host path for a container whose user cannot reach it; mounts made in the copy do not propagate to the host.
 struct MountOpenTree {
   static constexpr StepKind kKind = StepKind::kMountOpenTree;
   Str source;
@@ -743,7 +761,7 @@ struct RootReadonly {
   explicit RootReadonly(const Record&) {}
 };
 
-/// Makes a device node or fifo with its mode and owner; one that is there already must be the same.
+/// Makes a device node or fifo with its mode and owner; one that is there already must be the same. Where mknod is not permitted, the host's device `bindFrom`, if not empty, is bound as device.bind does.
 struct DeviceCreate {
   static constexpr StepKind kKind = StepKind::kDeviceCreate;
   Str path;
@@ -753,6 +771,7 @@ struct DeviceCreate {
   uint64_t mode;
   uint64_t uid;
   uint64_t gid;
+  Str bind_from;
   explicit DeviceCreate(const Record& r)
       : path(r.str(0)),
         type(r.u64(1)),
@@ -760,10 +779,11 @@ struct DeviceCreate {
         minor(r.u64(3)),
         mode(r.u64(4)),
         uid(r.u64(5)),
-        gid(r.u64(6)) {}
+        gid(r.u64(6)),
+        bind_from(r.str(7)) {}
 };
 
-/// Binds a host device over an empty file, where mknod is not allowed (user namespaces).
+/// Binds a host device of this type and number over an empty file, where mknod is not allowed (user namespaces).
 struct DeviceBind {
   static constexpr StepKind kKind = StepKind::kDeviceBind;
   Str source;
@@ -884,16 +904,45 @@ struct NetLoopback {
   explicit NetLoopback(const Record&) {}
 };
 
-/// Makes the cgroup and its missing parents below a verified cgroup file system; undo removes what it made. `cpuset` fills empty cpuset.cpus and cpuset.mems from the parents on v1.
+/// Opens the rootfs where nothing is mounted in it: a container without a mount namespace and without mounts.
+struct RootOpen {
+  static constexpr StepKind kKind = StepKind::kRootOpen;
+  Str path;
+  explicit RootOpen(const Record& r)
+      : path(r.str(0)) {}
+};
+
+/// Standard streams that are the host's /dev/null become the container's, whose mode and owner it may change without harm.
+struct DeviceReopenNull {
+  static constexpr StepKind kKind = StepKind::kDeviceReopenNull;
+
+  explicit DeviceReopenNull(const Record&) {}
+};
+
+/// Detaches the mount made by root.bind at this path, with all below it, when the container had no mount namespace that ends with it: at once if `now`, otherwise when the plan is undone. The mount that was there before stays.
+struct RootDetach {
+  static constexpr StepKind kKind = StepKind::kRootDetach;
+  Str path;
+  bool now;
+  explicit RootDetach(const Record& r)
+      : path(r.str(0)),
+        now(r.bool_(1)) {}
+};
+
+/// Makes the cgroup and its missing parents below a verified cgroup file system; undo removes what it made. One that is there already must be without processes and not frozen. v1: `cpuset` fills empty cpuset.cpus and cpuset.mems from the parents. v2: enables `controllers` in every parent, where they can be; that one of `needed` cannot is an error.
 struct CgroupCreate {
   static constexpr StepKind kKind = StepKind::kCgroupCreate;
   Str hierarchy;
   Str path;
   bool cpuset;
+  Strs controllers;
+  Strs needed;
   explicit CgroupCreate(const Record& r)
       : hierarchy(r.str(0)),
         path(r.str(1)),
-        cpuset(r.bool_(2)) {}
+        cpuset(r.bool_(2)),
+        controllers(r.strs(3)),
+        needed(r.strs(4)) {}
 };
 
 /// Writes a value to a file of the cgroup.
@@ -910,7 +959,7 @@ struct CgroupWrite {
         value(r.str(3)) {}
 };
 
-/// Opens the cgroup's directory for process.spawn (CLONE_INTO_CGROUP).
+/// Opens the cgroup's directory for process.spawn (CLONE_INTO_CGROUP, v2).
 struct CgroupOpen {
   static constexpr StepKind kKind = StepKind::kCgroupOpen;
   Str hierarchy;
@@ -922,7 +971,7 @@ struct CgroupOpen {
         slot(r.slot(2)) {}
 };
 
-/// Moves the container's process into the cgroup; `fallback`, if not empty, is tried on EBUSY.
+/// Moves the container's process into the cgroup, which waits for a grace period of the kernel; `fallback`, if not empty, is tried when the cgroup may have no processes (v2: EBUSY, EOPNOTSUPP).
 struct CgroupJoin {
   static constexpr StepKind kKind = StepKind::kCgroupJoin;
   Str hierarchy;
@@ -934,7 +983,7 @@ struct CgroupJoin {
         fallback(r.str(2)) {}
 };
 
-/// Loads an eBPF device program and attaches it to the cgroup (v2), replacing one of the same container.
+/// Loads an eBPF device program and attaches it to the cgroup (v2) in place of those that are there.
 struct CgroupDevices {
   static constexpr StepKind kKind = StepKind::kCgroupDevices;
   Str hierarchy;
@@ -984,10 +1033,49 @@ struct CgroupRemove {
         timeout_ms(r.u64(2)) {}
 };
 
-/// Compiles the profile with libseccomp into the slot, or takes it from the cache file of its hash (not used if empty). Rule i answers syscall names[i] with actions[i]; conditions are groups of five: rule, argument, operator, value, second value.
+/// Writes to the first of these files of the cgroup that is there, each with its own value; `missing` says whether none of them is no error.
+struct CgroupWriteFirst {
+  static constexpr StepKind kKind = StepKind::kCgroupWriteFirst;
+  Str hierarchy;
+  Str path;
+  Strs files;
+  Strs values;
+  bool missing;
+  explicit CgroupWriteFirst(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)),
+        files(r.strs(2)),
+        values(r.strs(3)),
+        missing(r.bool_(4)) {}
+};
+
+/// Lets the next process.spawn clone from a thread of its own that stands in this v1 cgroup: the child is born there, without the grace period that cgroup.join waits for.
+struct CgroupEnter {
+  static constexpr StepKind kKind = StepKind::kCgroupEnter;
+  Str hierarchy;
+  Str path;
+  explicit CgroupEnter(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)) {}
+};
+
+/// Gives the cgroup's directory (v2) and those of its files that /sys/kernel/cgroup/delegate lists to this uid of the host.
+struct CgroupDelegate {
+  static constexpr StepKind kKind = StepKind::kCgroupDelegate;
+  Str hierarchy;
+  Str path;
+  uint64_t uid;
+  explicit CgroupDelegate(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)),
+        uid(r.u64(2)) {}
+};
+
+/// Compiles the profile with libseccomp into the slot, or takes it from the cache directory (none if empty). Rule i answers syscall names[i] with actions[i]; conditions are groups of five: rule, argument, operator, value, second value. `newerAction` answers numbers above the highest that the profile names.
 struct SeccompCompile {
   static constexpr StepKind kKind = StepKind::kSeccompCompile;
   uint64_t default_action;
+  uint64_t newer_action;
   U64s architectures;
   Strs names;
   U64s actions;
@@ -997,13 +1085,14 @@ struct SeccompCompile {
   Slot slot;
   explicit SeccompCompile(const Record& r)
       : default_action(r.u64(0)),
-        architectures(r.u64s(1)),
-        names(r.strs(2)),
-        actions(r.u64s(3)),
-        conditions(r.u64s(4)),
-        fail_unknown(r.bool_(5)),
-        cache(r.str(6)),
-        slot(r.slot(7)) {}
+        newer_action(r.u64(1)),
+        architectures(r.u64s(2)),
+        names(r.strs(3)),
+        actions(r.u64s(4)),
+        conditions(r.u64s(5)),
+        fail_unknown(r.bool_(6)),
+        cache(r.str(7)),
+        slot(r.slot(8)) {}
 };
 
 /// Loads the compiled filter of the slot.
@@ -1064,6 +1153,7 @@ struct PidfdSend {
   X(MountOpenTree) \
   X(ConsoleConnect) \
   X(ConsolePair) \
+  X(RootDetach) \
   X(CgroupCreate) \
   X(CgroupWrite) \
   X(CgroupOpen) \
@@ -1072,6 +1162,9 @@ struct PidfdSend {
   X(CgroupFreeze) \
   X(CgroupSignal) \
   X(CgroupRemove) \
+  X(CgroupWriteFirst) \
+  X(CgroupEnter) \
+  X(CgroupDelegate) \
   X(SeccompCompile) \
   X(HookRun) \
   X(PidfdSend)
@@ -1116,6 +1209,8 @@ struct PidfdSend {
   X(UtsHostname) \
   X(UtsDomainname) \
   X(NetLoopback) \
+  X(RootOpen) \
+  X(DeviceReopenNull) \
   X(SeccompLoad) \
   X(HookRun)
 

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -74,6 +75,12 @@ inline int PivotRoot(const char* new_root, const char* put_old) {
 }
 inline int Execveat(int dir, const char* path, char* const argv[], char* const envp[], int flags) {
   return static_cast<int>(syscall(SYS_execveat, dir, path, argv, envp, flags));
+}
+
+/// A device number as stat(2) and mknod(2) have it. (The macros of <sys/sysmacros.h> would take the plan's field
+/// names.)
+constexpr dev_t DeviceNumber(uint64_t major, uint64_t minor) {
+  return (major & 0xfff) << 8 | (major & ~uint64_t{0xfff}) << 32 | (minor & 0xff) | (minor & ~uint64_t{0xff}) << 12;
 }
 
 /// Retries a call that a signal interrupted.

@@ -7,6 +7,7 @@
 
 #include "addon/base/sys.h"
 #include "addon/exec/session.h"
+#include "addon/steps/seccomp_filter_host.h"
 
 namespace {
 
@@ -157,9 +158,18 @@ Napi::Value Lock(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, fd.release());
 }
 
+/// knowsArchitecture(number): whether libseccomp knows this SCMP_ARCH_*.
+Napi::Value KnowsArchitecture(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (info.Length() != 1 || !info[0].IsNumber()) return TypeError(env, "knowsArchitecture: number");
+  return Napi::Boolean::New(env, tsrun::KnowsArchitecture(info[0].As<Napi::Number>().Uint32Value()));
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Session", SessionWrap::Define(env));
   exports.Set("lock", Napi::Function::New<Lock>(env));
+  exports.Set("knowsArchitecture", Napi::Function::New<KnowsArchitecture>(env));
+  exports.Set("libseccompVersion", Napi::String::New(env, tsrun::LibseccompVersion()));
   exports.Set("vocabularyHash", Napi::Number::New(env, tsrun::abi::kVocabularyHash));
   return exports;
 }

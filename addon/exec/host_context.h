@@ -24,6 +24,12 @@ struct HostContext {
   size_t control_bytes = 0;
   Slots slots;
   uint32_t slot_count = 0;
+  /// v1 cgroups (their `tasks` files) that process.spawn clones in: cgroup.enter.
+  struct EnteredCgroup {
+    UniqueFd tasks;
+    std::string path;
+  };
+  std::vector<EnteredCgroup> enter;
   /// Undoing, newest first, when a later step fails or the caller rolls back. An undo reports nothing: what it cannot
   /// clean, the journal still names.
   std::vector<std::function<void()>> undo;

@@ -4,34 +4,13 @@
 
 #include <csignal>
 
+#include "addon/base/memfd.h"
 #include "addon/base/seqpacket.h"
 #include "addon/exec/verify.h"
 #include "addon/exec/walk.h"
 
 namespace tsrun {
 TSRUN_DEFINE_DISPATCH(HostContext, TSRUN_HOST_STEPS)
-
-namespace {
-
-Status WriteAll(int fd, const char* data, size_t bytes) {
-  while (bytes > 0) {
-    const ssize_t n = sys::Retry([&] { return write(fd, data, bytes); });
-    if (n < 0) return Status::Fail(Op::kWrite, errno, "memfd");
-    data += n;
-    bytes -= static_cast<size_t>(n);
-  }
-  return Status::Ok();
-}
-
-/// A memfd that nobody executes (MFD_NOEXEC_SEAL, Linux 6.3).
-Status DataMemfd(const char* name, UniqueFd& out) {
-  out.reset(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | 0x0008U));
-  if (!out.valid() && errno == EINVAL) out.reset(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!out.valid()) return Status::Fail(Op::kMemfdCreate, errno, name);
-  return Status::Ok();
-}
-
-} // namespace
 
 Session::Session(std::string init_path) {
   ctx_.init_path = std::move(init_path);
@@ -61,10 +40,7 @@ Status Session::Prepare(const char* plan, size_t bytes, const Fault& fault) {
   ctx_.slot_count = view.slots;
   ctx_.control_bytes = sizeof(Control) + sizeof(StepReport) * (view.host_steps + view.container_steps);
   if (view.container_steps > 0) {
-    TSRUN_TRY(DataMemfd("tsrun-plan", ctx_.plan_fd));
-    TSRUN_TRY(WriteAll(ctx_.plan_fd.get(), plan, bytes));
-    if (fcntl(ctx_.plan_fd.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
-      return Status::Fail(Op::kFcntl, errno, "seals of the plan");
+    TSRUN_TRY(SealedMemfd("tsrun-plan", plan, bytes, ctx_.plan_fd));
     TSRUN_TRY(DataMemfd("tsrun-control", ctx_.control_fd));
     if (ftruncate(ctx_.control_fd.get(), static_cast<off_t>(ctx_.control_bytes)) != 0)
       return Status::Fail(Op::kWrite, errno, "control memfd");
@@ -115,6 +91,7 @@ Outcome Session::Execute(const char* plan, size_t bytes, const Fault& fault) {
   }
   // tsrun-init has its own copies; ours would only pile up.
   ctx_.slots.clear();
+  ctx_.enter.clear();
   ctx_.plan_fd.reset();
   ctx_.control_fd.reset();
   return outcome;

@@ -18,40 +18,60 @@ int CheckExecutable(const char* path) {
   if (S_ISDIR(st.st_mode)) return EISDIR;
   // faccessat2 (Linux 5.8) with AT_EACCESS: access(2) would judge by what the real uid's capabilities were.
   constexpr int kAtEaccess = 0x200;
-  if (syscall(439 /* faccessat2 */, AT_FDCWD, path, X_OK, kAtEaccess) != 0) return errno;
-  return 0;
+  if (syscall(439 /* faccessat2 */, AT_FDCWD, path, X_OK, kAtEaccess) == 0) return 0;
+  // The container's own filter may forbid a system call that is newer than it: ask in the old way, or let execve decide.
+  if (errno == EPERM || errno == ENOSYS) {
+    if (syscall(SYS_faccessat, AT_FDCWD, path, X_OK) == 0 || errno == EPERM || errno == ENOSYS) return 0;
+  }
+  return errno;
 }
 
-/// Finds the program: a name with a slash as it is, another in the directories of `search` (an empty one is the current
-/// directory, as in execvp). Op::kLookup with the name as the config has it: ENOENT when the search found none, as
-/// runc, whatever the reason in each directory was.
-Status Find(const abi::Str& program, const abi::Str& search, char (&found)[kPathMax]) {
-  if (program.size >= kPathMax) return Status::Fail(Op::kLookup, ENAMETOOLONG, program.data);
-  if (strchr(program.data, '/') != nullptr) {
-    memcpy(found, program.data, program.size + 1);
-    const int err = CheckExecutable(found);
-    return err == 0 ? Status::Ok() : Status::Fail(Op::kLookup, err, program.data);
+/// A name with a slash is a path, any other one is searched for.
+bool IsPath(const abi::Str& program) {
+  return strchr(program.data, '/') != nullptr;
+}
+
+/// Tries the program where it may be: a path as it is, a name in the directories of `search` (an empty one is the
+/// current directory, as in execvp), until `attempt(path)` returns false, which is for "no more". Returns whether it
+/// did; then `path` is the last one tried. The program's name fits kPathMax.
+template <typename Attempt>
+bool Search(const abi::Str& program, const abi::Str& search, char (&path)[kPathMax], Attempt attempt) {
+  if (IsPath(program)) {
+    memcpy(path, program.data, program.size + 1);
+    return !attempt(path);
   }
   const char* at = search.data;
   for (;;) {
     const char* end = strchr(at, ':');
     const size_t size = end != nullptr ? static_cast<size_t>(end - at) : strlen(at);
-    if (size + 1 + program.size < kPathMax) {
+    if (size + 1 + program.size + 1 < kPathMax) {
       size_t used = 0;
       if (size > 0) {
-        memcpy(found, at, size);
+        memcpy(path, at, size);
         used = size;
-        found[used++] = '/';
+        path[used++] = '/';
       } else {
-        memcpy(found, "./", 2);
+        memcpy(path, "./", 2);
         used = 2;
       }
-      memcpy(found + used, program.data, program.size + 1);
-      if (used + program.size < kPathMax && CheckExecutable(found) == 0) return Status::Ok();
+      memcpy(path + used, program.data, program.size + 1);
+      if (!attempt(path)) return true;
     }
-    if (end == nullptr) return Status::Fail(Op::kLookup, ENOENT, program.data);
+    if (end == nullptr) return false;
     at = end + 1;
   }
+}
+
+/// Looks for the program without executing it. Op::kLookup with the name as the config has it: for a search that found
+/// nothing ENOENT, as runc, whatever the reason in each directory was.
+Status Find(const abi::Str& program, const abi::Str& search, char (&path)[kPathMax]) {
+  int err = ENOENT;
+  if (Search(program, search, path, [&](const char* candidate) {
+        err = CheckExecutable(candidate);
+        return err != 0;
+      }))
+    return Status::Ok();
+  return Status::Fail(Op::kLookup, IsPath(program) ? err : ENOENT, program.data);
 }
 
 /// Reads a number up to `stop`; false for anything else.
@@ -128,20 +148,32 @@ void FindHome(uint64_t uid, char* home, size_t size) {
 } // namespace
 
 Status Run(InitContext&, const abi::ProcessLookup& step) {
-  char found[kPathMax];
-  return Find(step.program, step.path, found);
+  if (step.program.size >= kPathMax) return Status::Fail(Op::kLookup, ENAMETOOLONG, step.program.data);
+  char path[kPathMax];
+  return Find(step.program, step.path, path);
 }
 
+/// Like execvp, by trying: behind a seccomp filter no other system call may be left.
 Status Run(InitContext&, const abi::ProcessExec& step) {
-  char found[kPathMax];
-  TSRUN_TRY(Find(step.program, step.path, found));
+  if (step.program.size >= kPathMax) return Status::Fail(Op::kLookup, ENAMETOOLONG, step.program.data);
   char home[5 + kPathMax] = "HOME=";
   if (step.home) FindHome(static_cast<uint64_t>(syscall(SYS_getuid)), home + 5, kPathMax);
   TextArray args, env;
   TSRUN_TRY(args.Fill(step.args));
   TSRUN_TRY(env.Fill(step.env, step.home ? home : nullptr));
-  execve(found, args.get(), env.get());
-  return Status::Fail(Op::kExecve, errno, found);
+  char path[kPathMax];
+  int err = ENOENT;
+  const auto execute = [&](const char* candidate) {
+    execve(candidate, args.get(), env.get());
+    err = errno;
+    return err == ENOENT || err == ENOTDIR || err == EACCES;
+  };
+  if (!Search(step.program, step.path, path, execute)) {
+    // These may be about the file, or about its interpreter or its mount: a file that can be found says which.
+    TSRUN_TRY(Find(step.program, step.path, path));
+    execute(path);
+  }
+  return Status::Fail(Op::kExecve, err, path);
 }
 
 } // namespace tsrun

@@ -1,4 +1,5 @@
 #include <linux/sched.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -8,11 +9,23 @@
 namespace tsrun {
 
 Status Run(InitContext& ctx, const abi::ProcessFork&) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return Status::Fail(Op::kSocket, errno, "second stage");
+  const UniqueFd ours(ends[0]);
+  UniqueFd theirs(ends[1]);
   // CLONE_PARENT: the second stage must be the caller's child, as conmon and containerd's shim expect. The exit signal
   // is then the one of the first stage.
   const long pid = syscall(SYS_clone, CLONE_PARENT, nullptr, nullptr, nullptr, nullptr);
   if (pid < 0) return Status::Fail(Op::kClone3, errno, "second stage");
-  if (pid == 0) return Status::Ok(); // goes on with the next step
+  if (pid == 0) {
+    // Goes on with the next step when the first stage has ended: what it sends must come after the word of who it is.
+    theirs.reset();
+    char none;
+    if (sys::Retry([&] { return read(ours.get(), &none, 1); }) < 0)
+      return Status::Fail(Op::kRead, errno, "second stage");
+    return Status::Ok();
+  }
   Message message;
   message.type = MessageType::kChild;
   message.pid = 0;

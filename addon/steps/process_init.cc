@@ -65,13 +65,11 @@ Status Run(InitContext&, const abi::ProcessNoNewPrivileges&) {
 }
 
 Status Run(InitContext& ctx, const abi::ProcessCwd& step) {
-  if (!step.as_user || ctx.cwd_denied) {
-    if (chdir(step.path.data) != 0) {
-      if (step.as_user || errno != EACCES) return Status::Fail(Op::kChdir, errno, step.path.data);
-      ctx.cwd_denied = true;
-      return Status::Ok();
-    }
-    ctx.cwd_denied = false;
+  if (step.as_user && !ctx.cwd_denied) return Status::Ok(); // done as root; the container's filter may be in force now
+  if (chdir(step.path.data) != 0) {
+    if (step.as_user || errno != EACCES) return Status::Fail(Op::kChdir, errno, step.path.data);
+    ctx.cwd_denied = true;
+    return Status::Ok();
   }
   // A directory outside the root, reached through a descriptor of the host's, has no path here: the kernel says
   // "(unreachable)…" (CVE-2024-21626).

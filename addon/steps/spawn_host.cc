@@ -2,6 +2,7 @@
 // shares the memory of a multi-threaded Node (CLONE_VM | CLONE_VFORK), so everything is prepared before.
 #include <csignal>
 #include <linux/sched.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -24,6 +25,8 @@ namespace tsrun {
 namespace {
 
 constexpr size_t kChildStackBytes = 64 * 1024;
+/// Of the thread that enters the v1 cgroups: room for the C library's and Node's thread-local data, too.
+constexpr size_t kThreadStackBytes = 512 * 1024;
 
 /// Everything the child needs, prepared by the parent; `err` comes back.
 struct Child {
@@ -131,6 +134,44 @@ Status SealedInit(const std::string& path, UniqueFd& out) {
   return Status::Ok();
 }
 
+/// A clone made by a thread that stands in the container's v1 cgroups.
+struct CloneJob {
+  const std::vector<HostContext::EnteredCgroup>& enter;
+  clone_args& args;
+  Child& child;
+  long pid = -1;
+  int err = 0;
+  Status entered = Status::Ok();
+};
+
+void* EnterAndClone(void* argument) {
+  CloneJob& job = *static_cast<CloneJob*>(argument);
+  for (const auto& [tasks, path] : job.enter) {
+    if (write(tasks.get(), "0", 1) == 1) continue;
+    job.entered = Status::Fail(Op::kWrite, errno, path.c_str());
+    return nullptr;
+  }
+  job.pid = CloneOnStack(job.args, ChildMain, &job.child);
+  job.err = errno;
+  return nullptr;
+}
+
+/// Moving a process into a v1 cgroup takes a lock whose writer waits for an RCU grace period (about 10 ms); a thread
+/// that moves only itself does not (Linux 5.5), and its child is born where it stands. The thread ends right after the
+/// clone, before anything of the container's has run. While it is there, only tsrun's thread is: neither limits that
+/// count processes (pids.max comes later) nor the OOM killer (it takes whole processes) are concerned with it.
+Status CloneInCgroups(CloneJob& job) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kThreadStackBytes);
+  pthread_t thread;
+  const int err = pthread_create(&thread, &attributes, EnterAndClone, &job);
+  pthread_attr_destroy(&attributes);
+  if (err != 0) return Status::Fail(Op::kPthreadCreate, err, "thread that clones");
+  pthread_join(thread, nullptr);
+  return job.entered;
+}
+
 /// Kills and reaps whatever process of this plan lives.
 void KillAndReap(HostContext& ctx) {
   ctx.sync.reset();
@@ -158,7 +199,9 @@ Status Run(HostContext& ctx, const abi::ProcessSpawn& step) {
   control.slot_count = ctx.slot_count;
   std::vector<int> keep = {ctx.control_fd.get(), ctx.plan_fd.get(), theirs.get()};
   for (uint32_t i = 0; i < abi::kMaxSlots; i++) {
-    control.slots[i] = i < ctx.slot_count ? ctx.slots.at(i).get() : -1;
+    // Never a directory of the host's cgroups (CVE-2024-21626).
+    const bool cgroup = !step.cgroup.none() && step.cgroup.number == i;
+    control.slots[i] = i < ctx.slot_count && !cgroup ? ctx.slots.at(i).get() : -1;
     if (control.slots[i] >= 0) keep.push_back(control.slots[i]);
   }
 
@@ -190,11 +233,17 @@ Status Run(HostContext& ctx, const abi::ProcessSpawn& step) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  const long pid = CloneOnStack(args, ChildMain, &child);
-  const int clone_err = errno;
+  CloneJob job{ctx.enter, args, child};
+  if (ctx.enter.empty())
+    EnterAndClone(&job);
+  else
+    job.entered = CloneInCgroups(job);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   munmap(stack, kChildStackBytes);
-  if (pid < 0) return Status::Fail(Op::kClone3, clone_err);
+  ctx.enter.clear();
+  TSRUN_TRY(job.entered);
+  const long pid = job.pid;
+  if (pid < 0) return Status::Fail(Op::kClone3, job.err, step.cgroup.none() ? "" : "into the cgroup");
 
   ctx.pid = static_cast<pid_t>(pid);
   ctx.pidfd.reset(pidfd);

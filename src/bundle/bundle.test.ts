@@ -27,8 +27,14 @@ describe("parseJson", () => {
     expect(parseJson("9007199254740991 ")).toBe(9007199254740991);
   });
 
-  test("agrees with JSON.parse on everything else", () => {
-    fc.assert(fc.property(fc.json(), (text) => expect(parseJson(text)).toEqual(JSON.parse(text))));
+  test("agrees with JSON.parse but for the digits that it would lose", () => {
+    const rounded = (value: unknown): unknown => {
+      if (typeof value === "bigint") return Number(value);
+      if (typeof value !== "object" || value === null) return value;
+      if (Array.isArray(value)) return value.map(rounded);
+      return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, rounded(inner)]));
+    };
+    fc.assert(fc.property(fc.json(), (text) => expect(rounded(parseJson(text))).toEqual(rounded(JSON.parse(text)))));
   });
 });
 

@@ -247,18 +247,32 @@ function checkSeccomp(problems: Problems, linux: Linux): void {
   // config-linux.md "Seccomp": notify needs somebody to notify, and cannot be the default (runc: write would deadlock).
   if (seccomp.defaultAction === notify)
     problems.error("/linux/seccomp/defaultAction", notify, "another default action");
+  checkErrno(problems, "/linux/seccomp/defaultErrnoRet", seccomp.defaultAction, seccomp.defaultErrnoRet);
   for (const [i, rule] of (seccomp.syscalls ?? []).entries()) {
     const pointer = `/linux/seccomp/syscalls/${i}`;
     if (rule.action === notify && (seccomp.listenerPath ?? "") === "")
       problems.error(pointer, rule.action, "a listenerPath");
     if (rule.action === notify && rule.names.includes("write"))
       problems.error(pointer, "write", "no SCMP_ACT_NOTIFY for write");
+    checkErrno(problems, `${pointer}/errnoRet`, rule.action, rule.errnoRet);
     for (const [k, argument] of (rule.args ?? []).entries()) {
       if (argument.index > 5) problems.error(`${pointer}/args/${k}/index`, argument.index, "0 to 5");
     }
   }
   if ((seccomp.listenerMetadata ?? "") !== "" && (seccomp.listenerPath ?? "") === "")
     problems.error("/linux/seccomp/listenerMetadata", seccomp.listenerMetadata, "a listenerPath");
+}
+
+/** config-linux.md "Seccomp": an errno for an action that returns none must be an error. */
+function checkErrno(problems: Problems, pointer: string, action: string, errno: number | undefined): void {
+  if (errno === undefined) return;
+  if (action === "SCMP_ACT_ERRNO") {
+    if (errno > 4094) problems.error(pointer, errno, "an errno of at most 4094");
+  } else if (action === "SCMP_ACT_TRACE") {
+    if (errno > 0xffff) problems.error(pointer, errno, "16 bits for the tracer");
+  } else {
+    problems.error(pointer, errno, `no errno for ${action}`);
+  }
 }
 
 function checkHooks(problems: Problems, hooks: Hooks): void {

@@ -50,7 +50,7 @@ export function parse<T extends OptionTable>(args: readonly string[], table: T, 
       "boolean-negation": false,
       "camel-case-expansion": false,
       "dot-notation": false,
-      "duplicate-arguments-array": false,
+      "duplicate-arguments-array": true,
       "flatten-duplicate-arrays": true,
       "greedy-arrays": false,
       "halt-at-non-option": halt,
@@ -71,7 +71,9 @@ export function parse<T extends OptionTable>(args: readonly string[], table: T, 
   return { options: options as Values<T>, positionals: argv._.map(String) };
 }
 
-function optionValue(name: string, spec: OptionSpec, value: unknown): unknown {
+function optionValue(name: string, spec: OptionSpec, given: unknown): unknown {
+  // Repeated: the last one counts.
+  const value: unknown = spec.type !== "texts" && Array.isArray(given) ? given.at(-1) : given;
   switch (spec.type) {
     case "flag":
       if (value !== undefined && typeof value !== "boolean") throw new TsrunError("usage", `--${name} takes no value`);

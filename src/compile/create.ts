@@ -1,6 +1,6 @@
 /**
  * create on one screen: both lists of the plan in the order in which they happen, with the reason where order binds.
- * Each phase's own file says more. docs/parts/process-shapes.md has who makes and joins which namespace.
+ * Each phase's own file says more. docs/architecture.md has who makes and joins which namespace.
  */
 import { rootRelPath } from "../core/brands.ts";
 import { GATE_NAME } from "../core/names.ts";
@@ -13,7 +13,7 @@ import { hookSteps } from "./hooks.ts";
 import { keepsOriginalGroups } from "./identity.ts";
 import type { CompileInput } from "./input.ts";
 import type { Place } from "./kill.ts";
-import { mountSteps } from "./mounts.ts";
+import { mountHostSteps, mountSteps } from "./mounts.ts";
 import {
   enterCgroupNamespace,
   enterNamespaces,
@@ -26,7 +26,7 @@ import {
 import { pathSteps } from "./paths.ts";
 import { finishSteps, keyringSteps, oomSteps } from "./process.ts";
 import { rlimitSteps } from "./rlimits.ts";
-import { pivotSteps, rootFinishSteps, rootSteps } from "./root.ts";
+import { pivotSteps, rootFinishSteps, rootHostSteps, rootSteps, rootToDetach } from "./root.ts";
 import { compileSeccomp } from "./seccomp.ts";
 import { sysctlSteps } from "./sysctl.ts";
 import { refuseUnsupported } from "./unsupported.ts";
@@ -40,6 +40,8 @@ export interface CreateRecord {
   readonly sharesPidNamespace: boolean;
   /** Whether there are hooks for which start and delete have to read config.json. */
   readonly hooks: { readonly poststart: boolean; readonly poststop: boolean };
+  /** Where the container's mounts are on the host, for want of a mount namespace of its own: delete detaches them. */
+  readonly detachRoot: string | undefined;
   /** Without `process` the container can be created, but not started. */
   readonly hasProcess: boolean;
 }
@@ -65,13 +67,15 @@ export function compileCreate(input: CompileInput): Compiled {
   const [prestart, createRuntime] = (["prestart", "createRuntime"] as const).map((name) =>
     hookSteps(name, hooks, container, "live"),
   ) as [HostStep[], HostStep[]];
-  const hostHooks = [...prestart, ...createRuntime];
+  const atMounts = [...cgroups.afterMounts, ...prestart, ...createRuntime];
 
   const host: HostStep[] = [
     // All that can fail without a trace comes first.
     ...openNamespaces(shape),
     ...connectConsole(process, options.console),
     ...seccomp.host,
+    ...mountHostSteps(input),
+    ...rootHostSteps(input),
     { kind: "gate.listen", directory: options.stateDirectory, name: GATE_NAME, slot: GATE_SLOT },
     ...cgroups.before,
     {
@@ -86,11 +90,11 @@ export function compileCreate(input: CompileInput): Compiled {
     ...oomSteps(process?.oomScoreAdj),
     ...rlimitSteps(process?.rlimits, facts.launch.nofile),
     { kind: "sync.signal", point: point("host-ready") },
-    ...(hostHooks.length === 0
+    ...(atMounts.length === 0
       ? []
       : ([
           { kind: "sync.wait", point: point("mounts-done") },
-          ...hostHooks,
+          ...atMounts,
           { kind: "sync.signal", point: point("hooks-done") },
         ] as const)),
     { kind: "sync.wait", point: point("ready") },
@@ -114,9 +118,9 @@ export function compileCreate(input: CompileInput): Compiled {
     { kind: "sync.wait", point: point("host-ready") },
     // Before cgroup file systems are mounted: they show the namespace's root.
     ...enterCgroupNamespace(shape),
-    ...mountSteps(input),
+    ...mountSteps(input, cgroups.places),
     ...deviceSteps(input),
-    ...(hostHooks.length === 0
+    ...(atMounts.length === 0
       ? []
       : ([
           { kind: "sync.signal", point: point("mounts-done") },
@@ -156,6 +160,7 @@ export function compileCreate(input: CompileInput): Compiled {
       cgroups: cgroups.places,
       sharesPidNamespace: !isCreated(shape, "pid"),
       hooks: { poststart: (hooks?.poststart ?? []).length > 0, poststop: (hooks?.poststop ?? []).length > 0 },
+      detachRoot: rootToDetach(input),
       hasProcess: process !== undefined,
     },
     warnings: [...warnings, ...cgroups.warnings, ...seccomp.warnings],

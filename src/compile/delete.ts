@@ -14,6 +14,8 @@ export interface DeleteInput {
   readonly kill: boolean;
   readonly sharesPidNamespace: boolean;
   readonly cgroups: readonly Place[];
+  /** CreateRecord.detachRoot. */
+  readonly detachRoot?: string | undefined;
 }
 
 const SIGKILL = 9;
@@ -35,6 +37,7 @@ export function compileDelete(input: DeleteInput): Plan {
   for (const { hierarchy, path, created } of cgroups) {
     if (created) host.push({ kind: "cgroup.remove", hierarchy, path, timeoutMs: PATIENCE_MS });
   }
+  if (input.detachRoot !== undefined) host.push({ kind: "root.detach", path: input.detachRoot, now: true });
   return { title: `delete ${id}`, host, container: [] };
 }
 

@@ -2,12 +2,15 @@
  * Hooks of config.json (config.md, POSIX-platform Hooks), as hook.run steps.
  *
  *     hook             list        when                                          status    pid
- *     prestart         host        mounts done, root not entered                 creating  the host's
- *     createRuntime    host        after prestart                                creating  the host's
- *     createContainer  container   after those, before root.pivot                creating  the container's own
+ *     prestart         host        mounts done, root not entered                 created   the host's
+ *     createRuntime    host        after prestart                                created   the host's
+ *     createContainer  container   after those, before root.pivot                created   the container's own
  *     startContainer   container   after the gate, before process.exec           created   the container's own
  *     poststart        host        start: the program runs                       running   the host's
  *     poststop         host        delete: all is removed                        stopped   none
+ *
+ * `creating` is step 2 of the lifecycle, and these hooks are steps 3 to 5, so the status is `created` (as crun; runc says
+ * `creating`).
  */
 import type { StepOf } from "../plan/vocabulary.ts";
 
@@ -33,13 +36,16 @@ export interface HookContainer {
 export const STATE_OCI_VERSION = "1.3.0";
 
 const statusOf = {
-  prestart: "creating",
-  createRuntime: "creating",
-  createContainer: "creating",
+  prestart: "created",
+  createRuntime: "created",
+  createContainer: "created",
   startContainer: "created",
   poststart: "running",
   poststop: "stopped",
 } as const satisfies Record<HookName, string>;
+
+/** In the order in which they run. */
+export const hookNames = Object.keys(statusOf) as readonly HookName[];
 
 /**
  * The steps of one kind of hook. `pid`: a number when it is known now (poststart), "live" when the step puts in the pid

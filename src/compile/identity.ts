@@ -39,7 +39,7 @@ export function checkId(value: number, what: string): number {
 
 /**
  * `setgroupsDenied`: the maps were written without privilege, so the kernel refuses setgroups(2).
- * `keepGroups`: the annotation run.oci.keep_original_groups.
+ * `keepGroups`: KEEP_GROUPS_ANNOTATION.
  */
 export function identityStep(
   user: User | undefined,
@@ -61,8 +61,10 @@ export function identityStep(
   };
 }
 
+export const KEEP_GROUPS_ANNOTATION = "run.oci.keep_original_groups";
+
 /** Whether the container keeps the groups of tsrun's caller (crun's annotation; any value but "0" and "false"). */
 export function keepsOriginalGroups(annotations: Readonly<Record<string, string>> | undefined): boolean {
-  const value = annotations?.["run.oci.keep_original_groups"];
+  const value = annotations?.[KEEP_GROUPS_ANNOTATION];
   return value !== undefined && value !== "" && value !== "0" && value !== "false";
 }

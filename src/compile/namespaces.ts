@@ -1,5 +1,5 @@
 /**
- * Which process makes or joins which namespace: the process shapes (docs/parts/process-shapes.md has the table).
+ * Which process makes or joins which namespace: the process shapes (docs/architecture.md has the table).
  *
  * Before: nothing; the shape is decided first. After: everything else, since all other container steps run in what is made here.
  */

@@ -2,16 +2,17 @@
  * The last part of the container's list: from a finished root to execve. Order and reasons:
  *
  *     process.noNewPrivileges   before seccomp.load, which may do without CAP_SYS_ADMIN then
- *     seccomp.load              here without no_new_privs: it needs CAP_SYS_ADMIN, which caps.apply takes away
  *     process.stdioOwner        needs CAP_CHOWN: before the identity changes
  *     process.cwd               as root first: the user may not be able to look into it (as runc). After path.mask, or
  *                               the process would stand below a mask
  *     caps.bounding             needs CAP_SETPCAP: before the identity changes
+ *     fds.closeOnExec           CVE-2024-21626; what is opened after it is close-on-exec of itself
+ *     seccomp.load              here without no_new_privs: it needs CAP_SYS_ADMIN, which caps.apply takes away. From here
+ *                               on every system call of ours must be one that the container's own filter allows
  *     identity.set              keeps the permitted set
  *     process.cwd (asUser)      when root was denied (NFS, FUSE)
  *     caps.apply                last use of the kept capabilities
  *     process.lookup            as the user, so that create fails early
- *     fds.closeOnExec           CVE-2024-21626; after all else that opens descriptors
  *     seccomp.load              here with no_new_privs: as late as possible, yet in create
  *     sync.signal ready, gate.wait, hook.run startContainer        (create only)
  *     process.exec
@@ -70,13 +71,14 @@ export function finishSteps(input: FinishInput, warnings: string[]): ContainerSt
   const noNewPrivileges = process.noNewPrivileges === true;
   const steps: ContainerStep[] = [];
   if (noNewPrivileges) steps.push({ kind: "process.noNewPrivileges" });
-  else steps.push(...input.seccomp);
   const identity = identityStep(process.user, input);
   if (process.terminal !== true) steps.push({ kind: "process.stdioOwner", uid: process.user?.uid ?? 0 });
   const cwd = `/${rootRelPath(process.cwd)}`;
   steps.push(
     { kind: "process.cwd", path: cwd, asUser: false },
     { kind: "caps.bounding", keep: masks.bounding },
+    { kind: "fds.closeOnExec", first: 3 + input.preserveFds },
+    ...(noNewPrivileges ? [] : input.seccomp),
     identity,
     { kind: "process.cwd", path: cwd, asUser: true },
     {
@@ -87,7 +89,6 @@ export function finishSteps(input: FinishInput, warnings: string[]): ContainerSt
       ambient: masks.ambient,
     },
     { kind: "process.lookup", program, path },
-    { kind: "fds.closeOnExec", first: 3 + input.preserveFds },
   );
   if (noNewPrivileges) steps.push(...input.seccomp);
   steps.push(...input.beforeExec, { kind: "process.exec", program, path, args: process.args ?? [], env, home });

@@ -97,13 +97,9 @@ export function readCgroupFacts(probe: CgroupProbe): CgroupFacts {
       // Not below the mount at all: what is mounted is the nearest thing to our own cgroup that we can reach.
       own = mount === undefined ? "/" : (below(mount.root, path) ?? "/");
     }
-    return {
-      version,
-      mountPoint: point as AbsPath,
-      controllers,
-      own,
-      writable: probe.writable(own === "/" ? point : point + own),
-    };
+    // Where containers go by default: src/compile/cgroups.ts, cgroupPath.
+    const parent = version === 1 ? own : own.slice(0, Math.max(own.lastIndexOf("/"), 0));
+    return { version, mountPoint: point as AbsPath, controllers, own, writable: probe.writable(point + parent) };
   };
   const unified = (point: string): Hierarchy => {
     const path = memberships.find(({ controllers }) => controllers.length === 0)?.path ?? "/";

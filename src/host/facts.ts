@@ -9,7 +9,10 @@ export interface Hierarchy {
   readonly controllers: readonly string[];
   /** This process's cgroup in it, relative to the mount point, with a leading slash. */
   readonly own: string;
-  /** Whether tsrun may make cgroups below `own` (rootless it may not, unless the cgroup was delegated to it). */
+  /**
+   * Whether tsrun may make cgroups where containers go by default: below `own` (v1), beside it (v2). Without root it may
+   * not, unless that place was delegated to its user.
+   */
   readonly writable: boolean;
 }
 

@@ -79,6 +79,7 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
       kind: "creating",
       by: ownIdentity(),
       cgroups: compiled.record.cgroups,
+      detachRoot: compiled.record.detachRoot,
       pidFile: pidFile === undefined ? "" : temporaryOf(pidFile, id),
     },
     reached: (point) => reached(context, point),

@@ -57,6 +57,7 @@ export function destroy(context: Context, record: ContainerRecord, options: { re
         kill: options.kill,
         sharesPidNamespace: record.sharesPidNamespace,
         cgroups: record.cgroups,
+        detachRoot: record.detachRoot,
       }),
     );
     reached(context, "removed");
@@ -107,7 +108,15 @@ function undoHalfMade(context: Context, id: ContainerId, journal: readonly Journ
     if (entry.kind !== "creating") continue;
     runPlan(
       context,
-      compileDelete({ id, pid: 0, startTime: 0n, kill: false, sharesPidNamespace: true, cgroups: entry.cgroups }),
+      compileDelete({
+        id,
+        pid: 0,
+        startTime: 0n,
+        kill: false,
+        sharesPidNamespace: true,
+        cgroups: entry.cgroups,
+        detachRoot: entry.detachRoot,
+      }),
     );
     if (entry.pidFile !== "") rmSync(entry.pidFile, { force: true });
   }

@@ -5,7 +5,7 @@ import { compileExec, type ExecCgroup, type ExecOverrides, type ExecProcess, exe
 import type { CreateOptions } from "../compile/input.ts";
 import type { ContainerId } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
-import { cgroupOfProcess } from "../host/cgroup.ts";
+import { unifiedCgroupOf } from "../host/cgroup.ts";
 import { readHostFacts } from "../host/read.ts";
 import { openSession } from "../native/native.ts";
 import { encodePlan } from "../plan/encode.ts";
@@ -93,12 +93,12 @@ function execCgroups(record: ContainerRecord): ExecCgroup[] {
   return record.cgroups.map(({ hierarchy, path, version }) => ({
     hierarchy,
     path,
-    fallback: version === 2 ? fallbackOf(record, hierarchy, path) : "",
+    fallback: version === 2 ? fallbackOf(record, path) : "",
   }));
 }
 
-function fallbackOf(record: ContainerRecord, hierarchy: string, path: string): string {
-  const now = cgroupOfProcess(record.init.pid, hierarchy);
+function fallbackOf(record: ContainerRecord, path: string): string {
+  const now = unifiedCgroupOf(record.init.pid);
   if (now === undefined) throw new TsrunError("wrong-state", `exec ${record.id}: container not running`);
   return now === path ? "" : now;
 }

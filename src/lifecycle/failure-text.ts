@@ -6,7 +6,7 @@ import type { Plan, Step } from "../plan/vocabulary.ts";
 
 /** Throws the error of a failed plan. */
 export function throwFailure(plan: Plan, failure: StepFailure): never {
-  const advice = adviceOf(failure);
+  const advice = adviceOf(plan, failure);
   throw new TsrunError("step", failureText(plan, failure), {
     cause: failure,
     ...(advice !== undefined && { advice }),
@@ -68,8 +68,10 @@ function causeText({ op, errno, detail, path, text }: StepFailure): string {
   }
 }
 
+const isFilter = ({ kind }: Step): boolean => kind === "seccomp.load";
+
 /** One line on what to do, where we know one. */
-function adviceOf({ kind, op, errno, path }: StepFailure): string | undefined {
+function adviceOf(plan: Plan, { kind, op, errno, path }: StepFailure): string | undefined {
   const name = errnoText(errno).split(" ", 1)[0];
   if (kind === "process.exec" && op === "execve") {
     if (name === "ENOENT") return "the file is there, so its interpreter (#! line or dynamic loader) is missing";
@@ -90,6 +92,10 @@ function adviceOf({ kind, op, errno, path }: StepFailure): string | undefined {
     return "the cgroup file system is not writable for this user";
   }
   if (kind === "process.rlimit" && name === "EPERM") return "raising a hard limit needs CAP_SYS_RESOURCE";
+  // Below a filter it may be unable even to say why it ends.
+  if (path === "tsrun-init" && (op === "exited" || op === "killed") && plan.container.some(isFilter)) {
+    return "the seccomp profile may forbid what tsrun-init still has to do: allow sendto, recvfrom, accept4 and execve, and set noNewPrivileges, without which it needs more";
+  }
   if (kind === "seccomp.load" && name === "EACCES") return "without noNewPrivileges it needs CAP_SYS_ADMIN";
   return undefined;
 }

@@ -1,18 +1,19 @@
 /** The config.json that `tsrun spec` writes: what `runc spec` gives, in runc's order, so that callers can edit it alike. */
 import type { Config } from "../../spec-schemas/config.ts";
 import { specVersion } from "../core/version.ts";
+import { readHostFacts } from "../host/read.ts";
 
 export interface TemplateOptions {
   /** For a caller without privileges: a user namespace in which its own uid and gid are 0. */
   readonly rootless: boolean;
-  /** Only cgroup v2 is mounted: the container gets a cgroup namespace, as with runc. */
+  /** Only cgroup v2 is mounted: the container gets a cgroup namespace, as with runc. Unless given, as the host is. */
   readonly unifiedCgroups?: boolean | undefined;
 }
 
 /** Plain data without undefined, ready for JSON.stringify. */
 export function defaultConfig(options: TemplateOptions): Config {
   const capabilities = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
-  const { rootless } = options;
+  const { rootless, unifiedCgroups = readHostFacts().cgroup.mode === "v2" } = options;
   return {
     ociVersion: specVersion,
     process: {
@@ -70,7 +71,7 @@ export function defaultConfig(options: TemplateOptions): Config {
         { type: "ipc" },
         { type: "uts" },
         { type: "mount" },
-        ...(options.unifiedCgroups === true ? [{ type: "cgroup" as const }] : []),
+        ...(unifiedCgroups ? [{ type: "cgroup" as const }] : []),
         ...(rootless ? [{ type: "user" as const }] : []),
       ],
       maskedPaths: [

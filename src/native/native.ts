@@ -101,6 +101,8 @@ interface NativeSession {
 interface Addon {
   readonly Session: new (initPath: string) => NativeSession;
   lock(path: string, mode: number): number;
+  knowsArchitecture(arch: number): boolean;
+  readonly libseccompVersion: string;
   readonly vocabularyHash: number;
 }
 
@@ -194,6 +196,18 @@ export function openSession(): Session {
     containerReports: () => decodeReports(native.containerReports()),
     close: () => native.close(),
   };
+}
+
+/** The libseccomp that the addon was built with. */
+export interface Libseccomp {
+  readonly version: string;
+  /** Whether it knows this SCMP_ARCH_* number. */
+  knowsArchitecture(arch: number): boolean;
+}
+
+export function libseccomp(): Libseccomp {
+  const { libseccompVersion, knowsArchitecture } = addon();
+  return { version: libseccompVersion, knowsArchitecture };
 }
 
 /** An flock held on `<directory>/lock`; ends with `release` or with the process. */

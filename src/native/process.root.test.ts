@@ -1,7 +1,16 @@
 /** The process area's steps, carried out: what a program started by them is really like. */
 
 import { execFileSync, spawn as spawnChild } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
@@ -262,6 +271,47 @@ describe("finding the program", () => {
     session.attach();
     session.close();
     expect(readFileSync(path, "utf8")).toBe("/root\n");
+  });
+});
+
+describe("process.exec finds its program as process.lookup does, and says why it cannot run", () => {
+  const execute = (name: string, path: string): StepFailure | undefined => {
+    const session = openSession();
+    const { failure } = session.execute(
+      encodePlan({
+        title: "test",
+        host: [spawn, { kind: "process.waitExec" }],
+        container: [{ kind: "process.exec", program: name, path, args: [name], env: [], home: false }],
+      }),
+    );
+    if (failure === undefined) session.attach();
+    session.close();
+    return failure;
+  };
+
+  test("by path and by name, past directories and files that cannot be executed", () => {
+    mkdirSync(join(directory, "first/true"), { recursive: true });
+    mkdirSync(join(directory, "second"));
+    writeFileSync(join(directory, "second/true"), "no program", { mode: 0o644 });
+    expect(execute("/bin/true", "")).toBeUndefined();
+    expect(execute("true", `/nowhere:${directory}/first:${directory}/second:/bin`)).toBeUndefined();
+    expect(execute("true", `/nowhere:${directory}/first:${directory}/second`)).toMatchObject({
+      op: "lookup",
+      errno: 2,
+      path: "true",
+    });
+    expect(execute("/no/such", "/bin")).toMatchObject({ op: "lookup", errno: 2, path: "/no/such" });
+    expect(execute(`${directory}/second/true`, "/bin")).toMatchObject({ op: "lookup", errno: 13 });
+    expect(execute(`${directory}/first/true`, "/bin")).toMatchObject({ op: "lookup", errno: 21 });
+  });
+
+  test("a missing interpreter and a file that is no program are execve's word", () => {
+    const script = join(directory, "orphan");
+    writeFileSync(script, "#!/no/interpreter\n", { mode: 0o755 });
+    writeFileSync(join(directory, "junk"), "junk", { mode: 0o755 });
+    expect(execute(script, "")).toMatchObject({ op: "execve", errno: 2, path: script });
+    expect(execute("orphan", `/nowhere:${directory}`)).toMatchObject({ op: "execve", errno: 2, path: script });
+    expect(execute("junk", `/nowhere:${directory}:/bin`)).toMatchObject({ op: "execve", errno: 8 });
   });
 });
 

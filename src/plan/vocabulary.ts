@@ -256,14 +256,14 @@ export const vocabulary = {
     code: 61,
     side: "container",
     about:
-      "Makes the rootfs a mount of its own below a private parent, and opens it: every later target is resolved inside.",
-    fields: { path: "str" },
+      "Makes the rootfs a mount of its own and opens it: every later target is resolved inside. `isolate` first stops propagation from the mount that holds it; not set where that mount is the host's own.",
+    fields: { path: "str", isolate: "bool" },
   },
   "mount.filesystem": {
     code: 62,
     side: "container",
     about:
-      "Mounts a new file system: fsopen, fsconfig, fsmount, move_mount onto the target opened inside the root. `magic`, if not 0, is the file system type that must result; `noSymlinks` refuses a target behind a symbolic link (/proc and /sys).",
+      "Mounts a new file system: fsopen, fsconfig, fsmount, move_mount onto the target opened inside the root; mount(2) through the target's descriptor where the new calls cannot say it (texts over 255 bytes, `mountFlags`). `magic`, if not 0, is the file system type that must result; `noSymlinks` refuses a target behind a symbolic link (/proc and /sys); `keepMode` gives the new root the mode of the directory it covers, `copyUp` its content.",
     fields: {
       fsType: "str",
       source: "str",
@@ -274,13 +274,15 @@ export const vocabulary = {
       noSymlinks: "bool",
       magic: "u64:hex",
       copyUp: "bool",
+      keepMode: "bool",
+      mountFlags: "u64:hex",
     },
   },
   "mount.bind": {
     code: 63,
     side: "container",
     about:
-      "Bind mount: open_tree of the source (a host path, or a tree opened by the host in the slot), attributes set on the detached tree, move_mount onto the target, which is made like the source if missing.",
+      "Bind mount: open_tree of the source (a host path, or a tree opened by the host in the slot), attributes set on the detached tree, move_mount onto the target, which is made like the source if missing. `magic`, if not 0, is the file system type that the source must have.",
     fields: {
       source: "str",
       slot: "slot",
@@ -291,18 +293,20 @@ export const vocabulary = {
       attrRecursive: "bool",
       propagation: "u64:prop",
       noSymlinks: "bool",
+      magic: "u64:hex",
     },
   },
   "mount.attributes": {
     code: 64,
     side: "container",
-    about: "Changes attributes of a mount made before.",
-    fields: { target: "str", set: "u64:attr", clear: "u64:attr", recursive: "bool" },
+    about: "Changes attributes or propagation of a mount made before.",
+    fields: { target: "str", set: "u64:attr", clear: "u64:attr", recursive: "bool", propagation: "u64:prop" },
   },
   "mount.openTree": {
     code: 65,
     side: "host",
-    about: "Opens a detached copy of a host path for a container whose user cannot reach it.",
+    about:
+      "Opens a detached copy of a host path for a container whose user cannot reach it; mounts made in the copy do not propagate to the host.",
     fields: { source: "str", recursive: "bool", slot: "slot" },
   },
   "root.pivot": {
@@ -321,13 +325,24 @@ export const vocabulary = {
   "device.create": {
     code: 69,
     side: "container",
-    about: "Makes a device node or fifo with its mode and owner; one that is there already must be the same.",
-    fields: { path: "str", type: "u64:devtype", major: "u64", minor: "u64", mode: "u64:octal", uid: "u64", gid: "u64" },
+    about:
+      "Makes a device node or fifo with its mode and owner; one that is there already must be the same. Where mknod is not permitted, the host's device `bindFrom`, if not empty, is bound as device.bind does.",
+    fields: {
+      path: "str",
+      type: "u64:devtype",
+      major: "u64",
+      minor: "u64",
+      mode: "u64:octal",
+      uid: "u64",
+      gid: "u64",
+      bindFrom: "str",
+    },
   },
   "device.bind": {
     code: 70,
     side: "container",
-    about: "Binds a host device over an empty file, where mknod is not allowed (user namespaces).",
+    about:
+      "Binds a host device of this type and number over an empty file, where mknod is not allowed (user namespaces).",
     fields: { source: "str", path: "str", type: "u64:devtype", major: "u64", minor: "u64" },
   },
   "fs.symlink": {
@@ -390,14 +405,34 @@ export const vocabulary = {
     about: "Brings the loopback device of a new network namespace up.",
     fields: {},
   },
+  "root.open": {
+    code: 82,
+    side: "container",
+    about: "Opens the rootfs where nothing is mounted in it: a container without a mount namespace and without mounts.",
+    fields: { path: "str" },
+  },
+  "device.reopenNull": {
+    code: 83,
+    side: "container",
+    about:
+      "Standard streams that are the host's /dev/null become the container's, whose mode and owner it may change without harm.",
+    fields: {},
+  },
+  "root.detach": {
+    code: 84,
+    side: "host",
+    about:
+      "Detaches the mount made by root.bind at this path, with all below it, when the container had no mount namespace that ends with it: at once if `now`, otherwise when the plan is undone. The mount that was there before stays.",
+    fields: { path: "str", now: "bool" },
+  },
 
   // ---- cgroups (`hierarchy` is the mount point, `path` relative to it)
   "cgroup.create": {
     code: 100,
     side: "host",
     about:
-      "Makes the cgroup and its missing parents below a verified cgroup file system; undo removes what it made. `cpuset` fills empty cpuset.cpus and cpuset.mems from the parents on v1.",
-    fields: { hierarchy: "str", path: "str", cpuset: "bool" },
+      "Makes the cgroup and its missing parents below a verified cgroup file system; undo removes what it made. One that is there already must be without processes and not frozen. v1: `cpuset` fills empty cpuset.cpus and cpuset.mems from the parents. v2: enables `controllers` in every parent, where they can be; that one of `needed` cannot is an error.",
+    fields: { hierarchy: "str", path: "str", cpuset: "bool", controllers: "strs", needed: "strs" },
   },
   "cgroup.write": {
     code: 101,
@@ -408,19 +443,20 @@ export const vocabulary = {
   "cgroup.open": {
     code: 102,
     side: "host",
-    about: "Opens the cgroup's directory for process.spawn (CLONE_INTO_CGROUP).",
+    about: "Opens the cgroup's directory for process.spawn (CLONE_INTO_CGROUP, v2).",
     fields: { hierarchy: "str", path: "str", slot: "slot" },
   },
   "cgroup.join": {
     code: 103,
     side: "host",
-    about: "Moves the container's process into the cgroup; `fallback`, if not empty, is tried on EBUSY.",
+    about:
+      "Moves the container's process into the cgroup, which waits for a grace period of the kernel; `fallback`, if not empty, is tried when the cgroup may have no processes (v2: EBUSY, EOPNOTSUPP).",
     fields: { hierarchy: "str", path: "str", fallback: "str" },
   },
   "cgroup.devices": {
     code: 104,
     side: "host",
-    about: "Loads an eBPF device program and attaches it to the cgroup (v2), replacing one of the same container.",
+    about: "Loads an eBPF device program and attaches it to the cgroup (v2) in place of those that are there.",
     fields: { hierarchy: "str", path: "str", program: "bytes" },
   },
   "cgroup.freeze": {
@@ -442,15 +478,37 @@ export const vocabulary = {
     about: "Removes the cgroup and those below it, waiting for exiting processes; a missing one is no error.",
     fields: { hierarchy: "str", path: "str", timeoutMs: "u64" },
   },
+  "cgroup.writeFirst": {
+    code: 108,
+    side: "host",
+    about:
+      "Writes to the first of these files of the cgroup that is there, each with its own value; `missing` says whether none of them is no error.",
+    fields: { hierarchy: "str", path: "str", files: "strs", values: "strs", missing: "bool" },
+  },
+  "cgroup.enter": {
+    code: 109,
+    side: "host",
+    about:
+      "Lets the next process.spawn clone from a thread of its own that stands in this v1 cgroup: the child is born there, without the grace period that cgroup.join waits for.",
+    fields: { hierarchy: "str", path: "str" },
+  },
+  "cgroup.delegate": {
+    code: 110,
+    side: "host",
+    about:
+      "Gives the cgroup's directory (v2) and those of its files that /sys/kernel/cgroup/delegate lists to this uid of the host.",
+    fields: { hierarchy: "str", path: "str", uid: "u64" },
+  },
 
   // ---- seccomp
   "seccomp.compile": {
     code: 120,
     side: "host",
     about:
-      "Compiles the profile with libseccomp into the slot, or takes it from the cache file of its hash (not used if empty). Rule i answers syscall names[i] with actions[i]; conditions are groups of five: rule, argument, operator, value, second value.",
+      "Compiles the profile with libseccomp into the slot, or takes it from the cache directory (none if empty). Rule i answers syscall names[i] with actions[i]; conditions are groups of five: rule, argument, operator, value, second value. `newerAction` answers numbers above the highest that the profile names.",
     fields: {
       defaultAction: "u64:hex",
+      newerAction: "u64:hex",
       architectures: "u64s",
       names: "strs",
       actions: "u64s",
@@ -565,6 +623,8 @@ export const operations = [
   "limit", // a size or count is over its bound
   "libseccomp",
   "injected", // a fault asked for by a test
+  "utimensat",
+  "pthread_create",
 ] as const;
 export type Operation = (typeof operations)[number];
 
@@ -613,7 +673,7 @@ export const limits = {
   /** Steps in both lists together. */
   steps: 4096,
   /** File descriptor slots. */
-  slots: 64,
+  slots: 512,
   /** Elements of one list field. */
   elements: 65536,
 } as const;

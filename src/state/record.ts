@@ -25,6 +25,8 @@ export interface ContainerRecord {
   readonly sharesPidNamespace: boolean;
   readonly hooks: { readonly poststart: boolean; readonly poststop: boolean };
   readonly hasProcess: boolean;
+  /** Without a mount namespace of its own: where its mounts are on the host, which delete detaches. */
+  readonly detachRoot?: string | undefined;
 }
 
 /**
@@ -36,6 +38,7 @@ export type JournalEntry =
       readonly kind: "creating";
       readonly by: ProcessIdentity;
       readonly cgroups: readonly CgroupPlace[];
+      readonly detachRoot?: string | undefined;
       /** Temporary file beside --pid-file, or "". */
       readonly pidFile: string;
     }

@@ -1,0 +1,29 @@
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <string>
+
+#include "addon/base/sys.h"
+#include "addon/exec/host_context.h"
+
+namespace tsrun {
+
+Status Run(HostContext& ctx, const abi::MountOpenTree& step) {
+  UniqueFd tree(sys::OpenTree(AT_FDCWD, step.source.data,
+                              OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (step.recursive ? unsigned{AT_RECURSIVE} : 0)));
+  if (!tree.valid()) return Status::Fail(Op::kOpenTree, errno, step.source.data);
+  // The copy is a peer of its source where that is shared. As a slave it sees what the host mounts, but never the other
+  // way.
+  const sys::MountAttr attr = {.propagation = MS_SLAVE};
+  if (sys::MountSetattr(tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, attr) != 0) {
+    if (errno != ENOSYS) return Status::Fail(Op::kMountSetattr, errno, step.source.data);
+    // Before Linux 5.12. The host's /proc is trusted.
+    const std::string path = "/proc/self/fd/" + std::to_string(tree.get());
+    if (mount(nullptr, path.c_str(), nullptr, MS_SLAVE | MS_REC, nullptr) != 0)
+      return Status::Fail(Op::kMount, errno, step.source.data);
+  }
+  ctx.slots.put(step.slot, std::move(tree));
+  return Status::Ok();
+}
+
+} // namespace tsrun

@@ -1,0 +1,179 @@
+/**
+ * Which devices the container may open and make: from linux.resources.devices to rules without abbreviations.
+ *
+ * Everything is denied unless a rule allows it (GHSA-g54h-m393-cpwq: a list without a rule for everything must not mean
+ * that everything is allowed). The rules of config.json come first, in their order, then those that every container
+ * gets: each right of an access (read, write, mknod) is decided by the last rule that speaks of it.
+ */
+import { TsrunError } from "../core/errors.ts";
+
+/** One rule for one kind of device. Access is a mask of `access`. */
+export interface DeviceRule {
+  readonly allow: boolean;
+  readonly type: "b" | "c";
+  /** undefined: all. */
+  readonly major: number | undefined;
+  readonly minor: number | undefined;
+  readonly access: number;
+}
+
+/** Bits as the kernel gives them to a device program (BPF_DEVCG_ACC_*, linux/bpf.h). */
+export const access = { m: 1, r: 2, w: 4 } as const;
+const ALL = access.r | access.w | access.m;
+
+/** `devices` of config.json's resources. */
+export interface DeviceConfig {
+  readonly allow: boolean;
+  readonly type?: string | undefined;
+  readonly major?: number | bigint | undefined;
+  readonly minor?: number | bigint | undefined;
+  readonly access?: string | undefined;
+}
+
+const allow = (type: "b" | "c", major: number | undefined, minor: number | undefined, mask: number): DeviceRule => ({
+  allow: true,
+  type,
+  major,
+  minor,
+  access: mask,
+});
+
+/**
+ * What every container may do besides (config-linux.md, Default Devices; as runc): make any node, since making is not
+ * opening, and use the devices that it finds in /dev.
+ */
+const defaultRules: readonly DeviceRule[] = [
+  allow("c", undefined, undefined, access.m),
+  allow("b", undefined, undefined, access.m),
+  allow("c", 1, 3, ALL), // null
+  allow("c", 1, 8, ALL), // random
+  allow("c", 1, 7, ALL), // full
+  allow("c", 5, 0, ALL), // tty
+  allow("c", 1, 5, ALL), // zero
+  allow("c", 1, 9, ALL), // urandom
+  allow("c", 136, undefined, ALL), // /dev/pts/*, console
+  allow("c", 5, 2, ALL), // ptmx
+];
+
+/** All rules that hold for the container, in order, over a ground of "everything is denied". */
+export function deviceRules(devices: readonly DeviceConfig[] | undefined): DeviceRule[] {
+  const rules: DeviceRule[] = [];
+  for (const [i, device] of (devices ?? []).entries()) {
+    const where = `/linux/resources/devices/${i}`;
+    const types = typesOf(device.type, `${where}/type`);
+    const major = deviceNumber(device.major, `${where}/major`);
+    const minor = deviceNumber(device.minor, `${where}/minor`);
+    const mask = accessMask(device, where);
+    for (const each of types) rules.push({ allow: device.allow, type: each, major, minor, access: mask });
+  }
+  return [...rules, ...defaultRules];
+}
+
+function typesOf(type: string | undefined, where: string): readonly DeviceRule["type"][] {
+  if (type === undefined || type === "" || type === "a") return ["b", "c"];
+  if (type === "b" || type === "c") return [type];
+  throw new TsrunError("config", `${where}: ${JSON.stringify(type)} is none of a, b, c`);
+}
+
+/** -1 is how callers written in Go say "all". */
+function deviceNumber(value: number | bigint | undefined, where: string): number | undefined {
+  if (value === undefined || Number(value) === -1) return undefined;
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < 0 || number > 0xffff_ffff) {
+    throw new TsrunError("config", `${where}: ${value} is not a device number`);
+  }
+  return number;
+}
+
+/** A denying rule without `access` denies all of it; an allowing one would be a guess at how much. */
+function accessMask({ allow, access: text }: DeviceConfig, where: string): number {
+  if (text === undefined || text === "") {
+    if (!allow) return ALL;
+    throw new TsrunError("config", `${where}/access: a rule that allows must say what: letters of r, w and m`);
+  }
+  let mask = 0;
+  for (const letter of text) {
+    if (letter !== "r" && letter !== "w" && letter !== "m") {
+      throw new TsrunError("config", `${where}/access: ${JSON.stringify(text)} has letters other than r, w and m`);
+    }
+    mask |= access[letter];
+  }
+  return mask;
+}
+
+/** One write to a v1 devices cgroup. */
+export interface DeviceWrite {
+  readonly file: "devices.allow" | "devices.deny";
+  readonly value: string;
+}
+
+const keyOf = ({ type, major, minor }: Pick<DeviceRule, "type" | "major" | "minor">): string =>
+  `${type} ${major ?? "*"}:${minor ?? "*"}`;
+const letters = (mask: number): string =>
+  `${mask & access.r ? "r" : ""}${mask & access.w ? "w" : ""}${mask & access.m ? "m" : ""}`;
+
+/**
+ * The writes that give a v1 devices cgroup these rules. It knows one ground (all allowed or all denied) and exceptions to
+ * it; an exception can only be taken back as it was given. So the rules are worked out here, and only what is left of
+ * them is written, in the order in which it came. Throws `unsupported` when a rule would take a part out of a wider one:
+ * the kernel passes over that in silence.
+ */
+export function deviceWrites(rules: readonly DeviceRule[]): DeviceWrite[] {
+  let allowed = false;
+  let exceptions = new Map<string, number>();
+  const isEverything = (rule: DeviceRule, type: "b" | "c"): boolean =>
+    rule.type === type && rule.major === undefined && rule.minor === undefined && rule.access === ALL;
+  for (let i = 0; i < rules.length; i++) {
+    const rule = rules[i] as DeviceRule;
+    const next = rules[i + 1];
+    // Both types at once: a new ground.
+    if (isEverything(rule, "b") && next !== undefined && isEverything(next, "c") && next.allow === rule.allow) {
+      allowed = rule.allow;
+      exceptions = new Map();
+      i++;
+      continue;
+    }
+    const key = keyOf(rule);
+    const before = exceptions.get(key) ?? 0;
+    if (rule.allow !== allowed) {
+      exceptions.set(key, before | rule.access);
+      continue;
+    }
+    for (const [major, minor] of [
+      [undefined, rule.minor],
+      [rule.major, undefined],
+      [undefined, undefined],
+    ] as const) {
+      const wider = keyOf({ type: rule.type, major, minor });
+      if (wider === key || ((exceptions.get(wider) ?? 0) & rule.access) === 0) continue;
+      throw new TsrunError(
+        "unsupported",
+        `/linux/resources/devices: cgroup v1 cannot ${rule.allow ? "allow" : "deny"} ${key} ${letters(rule.access)} after ${wider} ${letters(exceptions.get(wider) ?? 0)} was ${rule.allow ? "denied" : "allowed"}`,
+        { advice: "put no narrower rule after a wider one of the other kind, or use a host with cgroup v2" },
+      );
+    }
+    // A rule for more devices takes back what was said of single ones, too.
+    for (const [other, mask] of exceptions) {
+      if (!covers(rule, other)) continue;
+      if ((mask & ~rule.access) === 0) exceptions.delete(other);
+      else exceptions.set(other, mask & ~rule.access);
+    }
+  }
+  return [
+    { file: allowed ? "devices.allow" : "devices.deny", value: "a" },
+    ...[...exceptions].map(([key, mask]) => ({
+      file: allowed ? ("devices.deny" as const) : ("devices.allow" as const),
+      value: `${key} ${letters(mask)}`,
+    })),
+  ];
+}
+
+/** Whether all devices of an exception are the rule's. */
+function covers(rule: DeviceRule, key: string): boolean {
+  const [, type, major, minor] = /^([bc]) ([^:]+):(.+)$/.exec(key) ?? [];
+  return (
+    type === rule.type &&
+    (rule.major === undefined || major === String(rule.major)) &&
+    (rule.minor === undefined || minor === String(rule.minor))
+  );
+}

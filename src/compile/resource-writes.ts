@@ -1,0 +1,33 @@
+import type { Resources } from "../../spec-schemas/config.ts";
+import { TsrunError } from "../core/errors.ts";
+
+/** One write to a file of a cgroup, or to the first of several files that is there. */
+export type Write =
+  | { readonly file: string; readonly value: string }
+  | { readonly first: readonly (readonly [file: string, value: string])[]; readonly missing: boolean };
+
+export function write(file: string, value: string | number | bigint): Write {
+  return { file, value: String(value) };
+}
+
+/**
+ * A number as text; undefined where nothing is asked for. 0 asks for nothing: callers written in Go send it for what
+ * they do not set, and runc takes it so. (Where 0 is a value of its own, this is not used.)
+ */
+export function amount(value: number | bigint | undefined): string | undefined {
+  return value === undefined || Number(value) === 0 ? undefined : String(value);
+}
+
+/** `swap` is memory and swap together, so it needs a limit of memory to lie above. */
+export function checkSwap({ limit, swap }: NonNullable<Resources["memory"]>): void {
+  const where = "/linux/resources/memory/swap";
+  if (amount(swap) === undefined || Number(swap) === -1) return;
+  if (amount(limit) === undefined || Number(limit) === -1) {
+    throw new TsrunError("config", `${where}: without a limit of memory there is none of memory and swap`, {
+      advice: "set /linux/resources/memory/limit, too; swap is memory and swap together",
+    });
+  }
+  if ((swap as number | bigint) < (limit as number | bigint)) {
+    throw new TsrunError("config", `${where}: ${swap} is below the limit of memory, ${limit}`);
+  }
+}

@@ -1,0 +1,85 @@
+import { describe, expect, test } from "@jest/globals";
+import type { StepFailure } from "../native/native.ts";
+import type { Plan } from "../plan/vocabulary.ts";
+import { failureText, throwFailure } from "./failure-text.ts";
+
+const plan: Plan = {
+  title: "create web",
+  host: [
+    { kind: "cgroup.create", hierarchy: "/sys/fs/cgroup", path: "/web", cpuset: false, controllers: [], needed: [] },
+    {
+      kind: "hook.run",
+      hook: "prestart",
+      index: 0,
+      path: "/bin/hook",
+      args: ["hook"],
+      env: [],
+      timeoutMs: 1000,
+      stateBefore: "{}",
+      stateAfter: "",
+    },
+  ],
+  container: [{ kind: "process.setsid" }],
+};
+const failure = (more: Partial<StepFailure>): StepFailure => ({
+  side: "host",
+  index: 0,
+  kind: "cgroup.create",
+  op: "mkdirat",
+  errno: 2,
+  detail: 0,
+  path: "/web",
+  text: "",
+  ...more,
+});
+
+describe("messages of failed steps", () => {
+  test("say plan, step, operation, path and what the kernel said", () => {
+    expect(failureText(plan, failure({}))).toBe(
+      "create web: step 0 cgroup.create: mkdirat /web: ENOENT (no such file or directory)",
+    );
+    expect(
+      failureText(plan, failure({ side: "container", kind: "process.setsid", op: "setsid", errno: 1, path: "" })),
+    ).toBe("create web: container step 0 process.setsid: setsid: EPERM (operation not permitted)");
+  });
+
+  test("programs that cannot be found: runc's words, which podman and conmon match", () => {
+    const lookup = (path: string, errno: number) =>
+      failureText(plan, failure({ side: "container", kind: "process.lookup", op: "lookup", path, errno }));
+    expect(lookup("nope", 2)).toBe('create web: exec: "nope": executable file not found in $PATH');
+    expect(lookup("/no/such", 2)).toBe('create web: exec: "/no/such": stat /no/such: no such file or directory');
+    expect(lookup("/etc/passwd", 13)).toBe('create web: exec: "/etc/passwd": permission denied');
+    expect(lookup("/etc", 21)).toMatch(/is a directory: permission denied$/);
+  });
+
+  test("a failed hook says which, how it ended and what it said", () => {
+    const hook = { index: 1, kind: "hook.run", path: "/bin/hook" } as const;
+    expect(failureText(plan, failure({ ...hook, op: "exited", detail: 3, text: "no device\n" }))).toBe(
+      "create web: prestart hook 0 (/bin/hook): exited with status 3; its output: no device",
+    );
+    expect(failureText(plan, failure({ ...hook, op: "timeout", detail: 1000 }))).toBe(
+      "create web: prestart hook 0 (/bin/hook): no end within 1000 ms",
+    );
+    expect(failureText(plan, failure({ ...hook, op: "killed", detail: 9 }))).toBe(
+      "create web: prestart hook 0 (/bin/hook): was killed by signal 9",
+    );
+  });
+
+  test("advice comes along where we know some", () => {
+    expect(() => throwFailure(plan, failure({ errno: 30 }))).toThrow(
+      expect.objectContaining({ code: "step", advice: expect.stringContaining("not writable") }),
+    );
+    // tsrun-init below a filter that kills, or that forbids it to say why.
+    const filtered: Plan = { ...plan, container: [{ kind: "seccomp.load", slot: "seccomp", flags: 0 }] };
+    for (const end of [
+      { op: "killed", detail: 31 },
+      { op: "exited", detail: 1 },
+    ]) {
+      const ended = failure({ kind: "sync.wait", errno: 0, path: "tsrun-init", ...end });
+      expect(() => throwFailure(filtered, ended)).toThrow(
+        expect.objectContaining({ advice: expect.stringContaining("sendto, recvfrom, accept4 and execve") }),
+      );
+      expect(() => throwFailure(plan, ended)).toThrow(expect.objectContaining({ advice: undefined }));
+    }
+  });
+});

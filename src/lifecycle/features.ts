@@ -1,0 +1,62 @@
+/**
+ * What this build of tsrun can do (features.md, features-linux.md): taken from the tables that the compiler works with, so
+ * that it says neither more nor less. What the host can do is not looked at, as the specification wants.
+ */
+import type { Features } from "../../spec-schemas/features.ts";
+import { capabilityNames } from "../compile/capabilities.ts";
+import { hookNames } from "../compile/hooks.ts";
+import { KEEP_GROUPS_ANNOTATION } from "../compile/identity.ts";
+import { mountOptionNames } from "../compile/mount-options.ts";
+import { namespaceFlags } from "../compile/namespaces.ts";
+import {
+  FAIL_UNKNOWN_ANNOTATION,
+  seccompActions,
+  seccompArchitectures,
+  seccompFlags,
+  seccompOperators,
+} from "../compile/seccomp.ts";
+import { commit, specVersion, version } from "../core/version.ts";
+import { libseccomp } from "../native/native.ts";
+
+export function features(): Features {
+  const { version: libseccompVersion, knowsArchitecture } = libseccomp();
+  const flags = names(seccompFlags);
+  return {
+    ociVersionMin: "1.0.0",
+    ociVersionMax: specVersion,
+    hooks: [...hookNames],
+    mountOptions: [...mountOptionNames].sort(),
+    linux: {
+      namespaces: names(namespaceFlags),
+      capabilities: [...capabilityNames],
+      cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
+      seccomp: {
+        enabled: true,
+        actions: names(seccompActions),
+        operators: names(seccompOperators),
+        archs: names(seccompArchitectures).filter((name) => knowsArchitecture(seccompArchitectures[name])),
+        knownFlags: flags,
+        // Linux 4.17 has them all.
+        supportedFlags: flags,
+      },
+      apparmor: { enabled: false },
+      selinux: { enabled: false },
+      intelRdt: { enabled: false },
+      memoryPolicy: { modes: [], flags: [] },
+      mountExtensions: { idmap: { enabled: false } },
+      netDevices: { enabled: false },
+    },
+    annotations: {
+      "run.oci.tsrun.version": version,
+      "run.oci.tsrun.commit": commit,
+      "io.github.seccomp.libseccomp.version": libseccompVersion,
+      // podman and containerd ask for runc's.
+      "org.opencontainers.runc.checkpoint.enabled": "false",
+    },
+    potentiallyUnsafeConfigAnnotations: [KEEP_GROUPS_ANNOTATION, FAIL_UNKNOWN_ANNOTATION],
+  };
+}
+
+function names<Name extends string>(table: Readonly<Record<Name, unknown>>): Name[] {
+  return (Object.keys(table) as Name[]).sort();
+}
