@@ -19,7 +19,8 @@ int CheckExecutable(const char* path) {
   // faccessat2 (Linux 5.8) with AT_EACCESS: access(2) would judge by what the real uid's capabilities were.
   constexpr int kAtEaccess = 0x200;
   if (syscall(439 /* faccessat2 */, AT_FDCWD, path, X_OK, kAtEaccess) == 0) return 0;
-  // The container's own filter may forbid a system call that is newer than it: ask in the old way, or let execve decide.
+  // The container's own filter may forbid a system call that is newer than it: ask in the old way, or let execve
+  // decide.
   if (errno == EPERM || errno == ENOSYS) {
     if (syscall(SYS_faccessat, AT_FDCWD, path, X_OK) == 0 || errno == EPERM || errno == ENOSYS) return 0;
   }

@@ -106,7 +106,8 @@ function report(error: unknown, log: Log, logFile: string | undefined): void {
   const advice = known && error.advice !== undefined ? `  ${error.advice}\n` : "";
   try {
     log.error(message);
-    if (logFile !== undefined) writeAll(2, `tsrun: ${message}\n`);
+    // As runc: with a log the callers show our standard error under a heading of their own.
+    if (logFile !== undefined) writeAll(2, `${message}\n`);
   } catch (broken) {
     writeAll(2, `tsrun: ${message}\ntsrun: ${broken instanceof Error ? broken.message : String(broken)}\n`);
   }

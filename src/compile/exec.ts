@@ -28,6 +28,7 @@ export interface ExecProcess extends ProcessSpec {
 export interface ExecCgroup {
   readonly hierarchy: string;
   readonly path: string;
+  readonly version: 1 | 2;
   /** Init's present cgroup, tried when the kernel says EBUSY (v2: the container has made children); "" for none. */
   readonly fallback: string;
 }
@@ -39,6 +40,11 @@ export interface ExecInput {
   /** The container's init. */
   readonly init: { readonly pid: number; readonly startTime: bigint };
   readonly cgroups: readonly ExecCgroup[];
+  /**
+   * How the process gets into them. `born` is the fast way, without the kernel's grace period. `moved` is for a container
+   * at its limit of processes, which stops only births, and for a frozen one, in which the clone itself would stop.
+   */
+  readonly entry: "born" | "moved";
   readonly options: CreateOptions;
 }
 
@@ -87,6 +93,7 @@ export function execProcess(own: ExecProcess | undefined, overrides: ExecOverrid
 }
 
 const INIT_SLOT = "init";
+const CGROUP_SLOT = "cgroup";
 
 export function compileExec(input: ExecInput): { readonly plan: Plan; readonly warnings: readonly string[] } {
   const { container, process, options } = input;
@@ -101,15 +108,28 @@ export function compileExec(input: ExecInput): { readonly plan: Plan; readonly w
   const seccomp = compileSeccomp({ ...container, options });
   const fork = hasNamespace(shape, "pid");
 
+  const born = input.entry === "born" ? input.cgroups : [];
+  const entered = born.filter(({ version }) => version === 1);
+  // Only where init is: another cgroup of the container may have no room.
+  const opened = born.find(({ version, fallback }) => version === 2 && fallback === "");
+  const joined = input.cgroups.filter((cgroup) => !entered.includes(cgroup) && cgroup !== opened);
+
   const host: HostStep[] = [
     { kind: "ns.openProcess", pid: input.init.pid, startTime: input.init.startTime, slot: INIT_SLOT },
     ...connectConsole(process, options.console),
     ...seccomp.host,
-    { kind: "process.spawn", cloneFlags: 0, cgroup: null, keepFds: options.preserveFds },
+    ...entered.map(({ hierarchy, path }) => ({ kind: "cgroup.enter", hierarchy, path }) as const),
+    ...(opened === undefined
+      ? []
+      : [{ kind: "cgroup.open", hierarchy: opened.hierarchy, path: opened.path, slot: CGROUP_SLOT } as const]),
+    {
+      kind: "process.spawn",
+      cloneFlags: 0,
+      cgroup: opened === undefined ? null : CGROUP_SLOT,
+      keepFds: options.preserveFds,
+    },
     ...(fork ? [{ kind: "process.adopt" } as const] : []),
-    ...input.cgroups.map(
-      ({ hierarchy, path, fallback }) => ({ kind: "cgroup.join", hierarchy, path, fallback }) as const,
-    ),
+    ...joined.map(({ hierarchy, path, fallback }) => ({ kind: "cgroup.join", hierarchy, path, fallback }) as const),
     ...oomSteps(process.oomScoreAdj),
     ...rlimitSteps(process.rlimits, facts.launch.nofile),
     { kind: "sync.signal", point: point("host-ready") },

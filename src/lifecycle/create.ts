@@ -12,6 +12,7 @@ import type { CreateOptions } from "../compile/input.ts";
 import type { ContainerId } from "../core/brands.ts";
 import { reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
+import { withCreated } from "../host/cgroup.ts";
 import type { LaunchState } from "../host/facts.ts";
 import { identityOf, ownIdentity } from "../host/process.ts";
 import { readHostFacts } from "../host/read.ts";
@@ -73,12 +74,13 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
   const bytes = encodePlan(compiled.plan);
 
   reclaimHalfMade(context, id);
+  const cgroups = withCreated(compiled.record.cgroups);
   makeDirectory(root, id, {
     config: text,
     entry: {
       kind: "creating",
       by: ownIdentity(),
-      cgroups: compiled.record.cgroups,
+      cgroups,
       detachRoot: compiled.record.detachRoot,
       pidFile: pidFile === undefined ? "" : temporaryOf(pidFile, id),
     },
@@ -101,6 +103,7 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
       ownerUid: facts.uid,
       annotations: config.annotations ?? {},
       ...compiled.record,
+      cgroups,
     };
     writeRecord(root, record);
     reached(context, "recorded");

@@ -1,13 +1,22 @@
 /** exec: a further process in a container. */
+import { constants } from "node:os";
 import { resolve } from "node:path";
 import { loadProcess } from "../bundle/load.ts";
-import { compileExec, type ExecCgroup, type ExecOverrides, type ExecProcess, execProcess } from "../compile/exec.ts";
+import {
+  compileExec,
+  type ExecCgroup,
+  type ExecInput,
+  type ExecOverrides,
+  type ExecProcess,
+  execProcess,
+} from "../compile/exec.ts";
 import type { CreateOptions } from "../compile/input.ts";
 import type { ContainerId } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
-import { unifiedCgroupOf } from "../host/cgroup.ts";
+import { cgroupOf } from "../host/cgroup.ts";
+import type { HostFacts } from "../host/facts.ts";
 import { readHostFacts } from "../host/read.ts";
-import { openSession } from "../native/native.ts";
+import { openSession, type StepFailure } from "../native/native.ts";
 import { encodePlan } from "../plan/encode.ts";
 import { findContainer } from "../state/liveness.ts";
 import { checkAllowed } from "../state/machine.ts";
@@ -52,11 +61,12 @@ export function exec(context: Context, request: ExecRequest, trace?: Trace): num
     request.console.kind === "none" && process.terminal === true && !request.detach
       ? { kind: "pair" }
       : absoluteConsole(request.console);
-  const { plan, warnings } = compileExec({
+  const input: ExecInput = {
     container: { id, bundle: record.bundle, rootfs: record.rootfs, config, facts },
     process,
     init: record.init,
-    cgroups: execCgroups(record),
+    cgroups: execCgroups(record, facts),
+    entry: status === "paused" ? "moved" : "born",
     options: {
       console,
       noPivot: false,
@@ -66,13 +76,19 @@ export function exec(context: Context, request: ExecRequest, trace?: Trace): num
       stateDirectory: directoryOf(root, id),
       seccompCache: seccompCacheOf(root),
     },
-  });
+  };
+  const { warnings, ...compiled } = compileExec(input);
+  let { plan } = compiled;
   for (const warning of warnings) context.log.warn(warning);
 
   const session = openSession();
   try {
     if (!request.detach) session.watchSignals();
-    const outcome = session.execute(encodePlan(plan), { fault: faultOf(context, "exec") });
+    let outcome = session.execute(encodePlan(plan), { fault: faultOf(context, "exec") });
+    if (outcome.failure !== undefined && isAtProcessLimit(outcome.failure)) {
+      ({ plan } = compileExec({ ...input, entry: "moved" }));
+      outcome = session.execute(encodePlan(plan));
+    }
     trace?.add(plan, outcome.reports());
     if (outcome.failure !== undefined) throwFailure(plan, outcome.failure);
     if (request.pidFile !== undefined) writePidFile(resolve(request.pidFile), outcome.pid as number, id);
@@ -88,17 +104,24 @@ export function exec(context: Context, request: ExecRequest, trace?: Trace): num
   }
 }
 
+/** A process that is moved into a cgroup does not count against its pids.max, one that is born there does. */
+function isAtProcessLimit({ kind, errno }: StepFailure): boolean {
+  return (kind === "process.spawn" || kind === "process.fork") && errno === constants.errno.EAGAIN;
+}
+
 /** Where the container's processes belong. On v2 init may have moved to a child cgroup: then the container's has no room. */
-function execCgroups(record: ContainerRecord): ExecCgroup[] {
+function execCgroups(record: ContainerRecord, facts: HostFacts): ExecCgroup[] {
   return record.cgroups.map(({ hierarchy, path, version }) => ({
     hierarchy,
     path,
-    fallback: version === 2 ? fallbackOf(record, path) : "",
+    version,
+    fallback: version === 2 ? fallbackOf(record, facts, hierarchy, path) : "",
   }));
 }
 
-function fallbackOf(record: ContainerRecord, path: string): string {
-  const now = unifiedCgroupOf(record.init.pid);
+function fallbackOf(record: ContainerRecord, facts: HostFacts, hierarchy: string, path: string): string {
+  const mounted = facts.cgroup.hierarchies.find(({ mountPoint }) => mountPoint === hierarchy);
+  const now = mounted === undefined ? undefined : cgroupOf(record.init.pid, mounted);
   if (now === undefined) throw new TsrunError("wrong-state", `exec ${record.id}: container not running`);
   return now === path ? "" : now;
 }

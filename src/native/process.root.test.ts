@@ -366,7 +366,7 @@ describe("hooks", () => {
     expect(JSON.parse(state as string)).toEqual({
       ociVersion: "1.3.0",
       id: "web",
-      status: "creating",
+      status: "created",
       pid: Number(output),
       bundle: "/bundle",
       annotations: { a: "b" },
@@ -422,7 +422,7 @@ describe("hooks", () => {
       "live",
     );
     program([{ ...spawn, cloneFlags: namespaceFlags.pid } as HostStep], steps, "true");
-    expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({ status: "creating", pid: 1 });
+    expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({ status: "created", pid: 1 });
   });
 });
 

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { type FieldType, type Plan, type RenderHint, type Step, syncPoints, vocabulary } from "./vocabulary.ts";
 
 /** Text beyond this many characters is cut; its length and hash stand for the rest, so that two texts never look alike. */
@@ -73,9 +72,15 @@ const hints: Readonly<Record<RenderHint, (value: bigint) => string>> = {
   pivot: numbered(["pivot_root", "MS_MOVE", "chroot"]),
 };
 
+/** The first 16 digits of a SHA-256. node:crypto costs 5 ms to load, and few plans have anything so long. */
+function shortHash(data: string | Uint8Array): string {
+  const { createHash } = require("node:crypto") as typeof import("node:crypto");
+  return createHash("sha256").update(data).digest("hex").slice(0, 16);
+}
+
 function shorten(text: string): string {
   if (text.length <= LONG) return text;
-  const hash = createHash("sha256").update(text).digest("hex").slice(0, 16);
+  const hash = shortHash(text);
   return `${text.slice(0, KEPT)}… (${text.length} characters, sha256 ${hash})`;
 }
 
@@ -102,8 +107,7 @@ function renderField(value: unknown, type: FieldType, hint: RenderHint | undefin
     }
     case "bytes": {
       const bytes = value as Uint8Array;
-      const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 16);
-      return bytes.length === 0 ? undefined : `(${bytes.length} bytes, sha256 ${hash})`;
+      return bytes.length === 0 ? undefined : `(${bytes.length} bytes, sha256 ${shortHash(bytes)})`;
     }
     case "i64":
       return String(value);
