@@ -74,6 +74,22 @@ function program(
 const field = (status: string, name: string): string =>
   new RegExp(`^${name}:[\\t ]*(.*?) *$`, "m").exec(status)?.[1] ?? "";
 
+describe("process.waitExec", () => {
+  test("waits for the execve, not for the program's end", () => {
+    const session = openSession();
+    try {
+      const outcome = session.execute(
+        encodePlan({ title: "test", host: [spawn, { kind: "process.waitExec" }], container: [run("sleep", "2")] }),
+      );
+      expect(outcome.failure).toBeUndefined();
+      expect(readFileSync(`/proc/${outcome.pid}/stat`, "utf8")).toMatch(/^\d+ \(sleep\) [RSD] /);
+    } finally {
+      session.rollback();
+      session.close();
+    }
+  });
+});
+
 describe("identity and capabilities", () => {
   const NET_BIND = 1n << 10n;
   test("are exactly what the steps say", () => {
