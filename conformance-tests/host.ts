@@ -1,5 +1,5 @@
 /** What of the host decides whether a case can pass on it. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 
 export const host = {
@@ -17,5 +17,10 @@ export const host = {
     const effective = /^CapEff:\t(\w+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
     return (BigInt(`0x${effective}`) & (1n << BigInt(number))) !== 0n;
   },
-  securityModule: (name: string): boolean => readFileSync("/sys/kernel/security/lsm", "utf8").split(",").includes(name),
+  /** By what each shows outside securityfs, which need not be mounted. */
+  securityModule: (name: "apparmor" | "selinux"): boolean => {
+    if (name === "selinux") return existsSync("/sys/fs/selinux/enforce");
+    const enabled = "/sys/module/apparmor/parameters/enabled";
+    return existsSync(enabled) && readFileSync(enabled, "utf8").trim() === "Y";
+  },
 };

@@ -4,36 +4,15 @@
  * Runs cases of a suite (all by default) with each runtime (bin/tsrun by default, or $RUNTIME) and prints a line a case. Exits
  * with 1 when a case failed that is not expected to, or passed that is not. --raw leaves the expectations out.
  */
-import { spawnSync } from "node:child_process";
-import { accessSync, constants, realpathSync, writeFileSync } from "node:fs";
-import { basename, delimiter, join, resolve } from "node:path";
+import { writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { containerdSuite } from "./containerd/suite.ts";
 import { ociSuite } from "./oci/programs.ts";
-import type { CaseResult, Runtime, Suite, SuiteResult } from "./outcome.ts";
+import type { CaseResult, Suite, SuiteResult } from "./outcome.ts";
+import { findRuntime } from "./runtimes.ts";
 
-const suites: readonly Suite[] = [ociSuite];
-
-export function findRuntime(name: string): Runtime {
-  const candidates = name.includes("/")
-    ? [resolve(name)]
-    : (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, name));
-  const path = candidates.find((candidate) => {
-    try {
-      accessSync(candidate, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-  if (path === undefined) throw new Error(`no such runtime: ${name}`);
-  const version = spawnSync(path, ["--version"], { encoding: "utf8" });
-  if (version.status !== 0) throw new Error(`${path} --version: ${version.stderr}`);
-  return {
-    name: basename(name),
-    path: realpathSync(path),
-    version: /version[: ]+(\S+)/.exec(version.stdout)?.[1] ?? version.stdout.trim(),
-  };
-}
+const suites: readonly Suite[] = [ociSuite, containerdSuite];
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({

@@ -27,7 +27,7 @@ function needsV1(controller: string, further: () => string | undefined = () => u
       ? further()
       : `the program reads a v1 ${controller} hierarchy, which this host has not`;
 }
-function needsModule(name: string): () => string | undefined {
+function needsModule(name: "apparmor" | "selinux"): () => string | undefined {
   return () =>
     host.securityModule(name)
       ? undefined
