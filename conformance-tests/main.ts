@@ -10,9 +10,10 @@ import { parseArgs } from "node:util";
 import { containerdSuite } from "./containerd/suite.ts";
 import { ociSuite } from "./oci/programs.ts";
 import type { CaseResult, Suite, SuiteResult } from "./outcome.ts";
+import { podmanSuite } from "./podman/suite.ts";
 import { findRuntime } from "./runtimes.ts";
 
-const suites: readonly Suite[] = [ociSuite, containerdSuite];
+const suites: readonly Suite[] = [ociSuite, containerdSuite, podmanSuite];
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({

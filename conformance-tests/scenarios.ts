@@ -3,7 +3,7 @@
  * that starts the engine once; this is both sides of it.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import type { CaseResult, Outcome, Suite } from "./outcome.ts";
@@ -161,5 +161,30 @@ export function execute(
     child.stdin.end(options.input ?? "");
     child.once("error", failed);
     child.once("close", (status, signal) => done({ status, signal, stdout, stderr }));
+  });
+}
+
+/** The processes of this pid namespace. */
+export function processes(): readonly { readonly pid: number; readonly command: string }[] {
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .flatMap((entry) => {
+      try {
+        return [
+          { pid: Number(entry), command: readFileSync(`/proc/${entry}/cmdline`, "utf8").replaceAll("\0", " ").trim() },
+        ];
+      } catch (error) {
+        if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
+        throw error;
+      }
+    });
+}
+
+/** Runs a program in a terminal of 24 lines and 80 columns; `stdout` is all that it shows. */
+export function inTerminal(command: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<Ended> {
+  const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
+  const script = `stty rows 24 cols 80; ${command.map(quote).join(" ")}`;
+  return execute("script", ["--quiet", "--return", "--command", script, "/dev/null"], {
+    env: { ...env, SHELL: "/bin/sh" },
   });
 }

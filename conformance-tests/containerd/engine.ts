@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { IMAGE, writeBusyboxImage } from "../busybox-image.ts";
-import { type Ended, execute, until } from "../scenarios.ts";
+import { type Ended, execute, processes, until } from "../scenarios.ts";
 
 export class Containerd {
   readonly runtime: string;
@@ -196,20 +196,4 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
     this.#daemon.kill("SIGTERM");
     await ended;
   }
-}
-
-/** The processes of this pid namespace. */
-export function processes(): readonly { readonly pid: number; readonly command: string }[] {
-  return readdirSync("/proc")
-    .filter((entry) => /^\d+$/.test(entry))
-    .flatMap((entry) => {
-      try {
-        return [
-          { pid: Number(entry), command: readFileSync(`/proc/${entry}/cmdline`, "utf8").replaceAll("\0", " ").trim() },
-        ];
-      } catch (error) {
-        if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
-        throw error;
-      }
-    });
 }

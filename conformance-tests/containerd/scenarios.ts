@@ -3,8 +3,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { IMAGE } from "../busybox-image.ts";
-import { execute, nap, type Scenario, until } from "../scenarios.ts";
-import { type Containerd, processes } from "./engine.ts";
+import { type Ended, execute, inTerminal, nap, processes, type Scenario, until } from "../scenarios.ts";
+import type { Containerd } from "./engine.ts";
 
 const FOREVER = ["sleep", "100000"] as const;
 
@@ -310,7 +310,7 @@ export const scenarios: readonly Scenario<Containerd>[] = [
     run: async (engine) => {
       // ctr tells the size after the start.
       const wait = "while [ \"$(stty size 2>&1)\" != '24 80' ]; do sleep 0.05; done";
-      const ended = await inTerminal(
+      const ended = await terminal(
         engine,
         engine.run(["--rm", "--tty"], engine.id(), "sh", "-c", `tty; ${wait}; stty size`),
       );
@@ -322,7 +322,7 @@ export const scenarios: readonly Scenario<Containerd>[] = [
     name: "exec in a terminal",
     run: async (engine) => {
       const id = await engine.detached([], ...FOREVER);
-      const ended = await inTerminal(
+      const ended = await terminal(
         engine,
         engine.exec(["--tty"], id, "sh", "-c", "test -t 0 && test -t 1 && test -t 2 && tty; exit 4"),
       );
@@ -554,12 +554,6 @@ class Events {
   }
 }
 
-/** Runs ctr in a terminal of 24 lines and 80 columns. */
-async function inTerminal(
-  engine: Containerd,
-  args: readonly string[],
-): Promise<{ readonly status: number | null; readonly stdout: string }> {
-  const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
-  const command = ["ctr", "--address", join(engine.work, "containerd.sock"), ...args].map(quote).join(" ");
-  return await execute("script", ["-qec", `stty rows 24 cols 80; ${command}`, "/dev/null"]);
+function terminal(engine: Containerd, args: readonly string[]): Promise<Ended> {
+  return inTerminal(["ctr", "--address", join(engine.work, "containerd.sock"), ...args]);
 }
