@@ -23,6 +23,7 @@ import {
   processShape,
   serveNamespaces,
 } from "../compile/namespaces.ts";
+import { rlimitSteps, stackLimitSync } from "../compile/rlimits.ts";
 import { encodePlan, point } from "../plan/encode.ts";
 import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
 import { openSession, type StepFailure } from "./native.ts";
@@ -237,6 +238,22 @@ describe("signals, limits, descriptors, directory", () => {
     expect(field(output, "SigIgn")).toBe("0000000000000200");
     expect(field(output, "SigBlk")).toBe("0000000000000000");
     expect(output).toMatch(/^321\n99\n100\n$/m);
+  });
+
+  test("a stack limit is not undone by the end of tsrun-init's execve", () => {
+    const rlimits = [{ type: "RLIMIT_STACK", soft: 10 << 20, hard: 20 << 20 }];
+    const { host, container } = stackLimitSync(rlimits);
+    const { output } = program(
+      [
+        spawn,
+        ...host,
+        ...rlimitSteps(rlimits, { soft: 100n, hard: 100n }),
+        { kind: "sync.signal", point: point("host-ready") },
+      ],
+      [...container, { kind: "sync.wait", point: point("host-ready") }],
+      "ulimit -Ss; ulimit -Hs",
+    );
+    expect(output).toBe("10240\n20480\n");
   });
 
   test("no descriptor but the standard ones reaches the program", () => {
