@@ -28,6 +28,7 @@ struct Failure {
   uint16_t op;    // abi::Op
   int32_t err;
   int64_t detail;
+  uint64_t duration_ns; // of the step
   char path[Status::kPathBytes];
   char text[Status::kTextBytes];
 };
@@ -53,11 +54,12 @@ struct Control {
 };
 
 enum class MessageType : uint32_t {
-  kPoint = 1,   // value: SyncPoint
-  kChild = 2,   // value: pid of the second stage
-  kFailure = 3, // failure is valid
-  kGo = 4,      // host → container: recorded, wait at the gate on your own
-  kFault = 5,   // container → host: the test's fault is reached, die
+  kPoint = 1,    // value: SyncPoint
+  kChild = 2,    // value: pid of the second stage
+  kFailure = 3,  // failure is valid
+  kGo = 4,       // host → container: recorded, wait at the gate on your own
+  kFault = 5,    // container → host: the test's fault is reached, die
+  kListener = 6, // container → host: about to load a filter whose listener will have the descriptor `value`
 };
 
 /// One datagram of the sync socket (SOCK_SEQPACKET). `pid` is the container's pid as the host sees it.
