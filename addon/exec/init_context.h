@@ -11,7 +11,6 @@ struct InitContext {
   UniqueFd gate; // connection of start, from gate.wait on: failures go there, its end of file says that execve worked
   UniqueFd root; // the container's root mount (O_PATH), from root.bind on; later targets are resolved inside it
   UniqueFd proc; // a procfs of our own, opened by the step that needs it first
-  UniqueFd listener;       // of a seccomp filter that asks somebody, until gate.wait: the host has it by then
   UniqueFd null_device;    // the container's /dev/null, verified, likewise
   UniqueFd empty;          // the mount that hides the first masked directory: the others get copies of it
   bool cwd_denied = false; // process.cwd as root got EACCES: the one as the user tries again

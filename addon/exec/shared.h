@@ -59,7 +59,8 @@ enum class MessageType : uint32_t {
   kFailure = 3,  // failure is valid
   kGo = 4,       // host → container: recorded, wait at the gate on your own
   kFault = 5,    // container → host: the test's fault is reached, die
-  kListener = 6, // container → host: about to load a filter whose listener will have the descriptor `value`
+  // Container → host: about to load a filter whose listener will have the descriptor `value`. Back: passed on, go on.
+  kListener = 6,
 };
 
 /// One datagram of the sync socket (SOCK_SEQPACKET). `pid` is the container's pid as the host sees it.

@@ -15,8 +15,6 @@ Status WaitRecorded(InitContext& ctx) {
   if (got < 0) return Status::Fail(Op::kRecvmsg, errno, "sync socket");
   if (got == 0 || message.type != MessageType::kGo) return Status::Fail(Op::kPeer, EPIPE, "the creating tsrun");
   ctx.sync.reset();
-  // With a holder left, a system call that nobody will answer would wait for ever.
-  ctx.listener.reset();
   return Status::Ok();
 }
 

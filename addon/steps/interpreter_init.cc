@@ -1,7 +1,7 @@
 #include "addon/steps/interpreter_init.h"
 
-#include <elf.h>
 #include <cstring>
+#include <elf.h>
 #include <sys/stat.h>
 
 #include "addon/base/sys.h"

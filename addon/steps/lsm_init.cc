@@ -28,7 +28,8 @@ Status OpenAttribute(int proc, const abi::Str& lsm, const abi::Str& name, Unique
       !Append(path, sizeof path, used, "/", lsm.empty() ? 0 : 1) ||
       !Append(path, sizeof path, used, name.data, name.size))
     return Status::Fail(Op::kLimit, ENAMETOOLONG, name.data);
-  out.reset(sys::Openat2(proc, path, O_WRONLY | O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV));
+  out.reset(
+      sys::Openat2(proc, path, O_WRONLY | O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV));
   if (!out.valid()) return Status::Fail(Op::kOpenat2, errno, path);
   return Status::Ok();
 }
@@ -58,8 +59,7 @@ Status Run(InitContext& ctx, const abi::FsLabel& step) {
       !Append(name, sizeof name, used, step.lsm.data, step.lsm.size))
     return Status::Fail(Op::kLimit, ENAMETOOLONG, step.lsm.data);
   UniqueFd directory;
-  TSRUN_TRY(
-      in_root::Open(ctx.root.get(), step.path.data, O_RDONLY | O_DIRECTORY, in_root::Links::kFollow, directory));
+  TSRUN_TRY(in_root::Open(ctx.root.get(), step.path.data, O_RDONLY | O_DIRECTORY, in_root::Links::kFollow, directory));
   // Somebody may have turned the path elsewhere: a label given to another directory would open that to the container.
   TSRUN_TRY(mount_tree::CheckMagic(directory.get(), step.magic, step.path.data));
   if (fsetxattr(directory.get(), name, step.label.data, step.label.size + 1, 0) != 0)

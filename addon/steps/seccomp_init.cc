@@ -25,6 +25,18 @@ Status AnnounceListener(InitContext& ctx) {
   return Status::Ok();
 }
 
+/// Waits until the host has passed the listener on: execve would close it. Whatever the filter asks about from here on,
+/// its owner can answer. Nobody else may hold the listener, or a system call that its owner left would wait for ever.
+Status WaitPassedOn(InitContext& ctx, UniqueFd listener) {
+  Message message;
+  const ssize_t got = seqpacket::Receive(ctx.sync.get(), &message, kShortMessage);
+  if (got < 0) return Status::Fail(Op::kRecvmsg, errno, "sync socket");
+  if (got == 0) return Status::Fail(Op::kPeer, EPIPE, "the creating tsrun");
+  if (message.type != MessageType::kListener) return Status::Fail(Op::kVerify, EPROTO, "listener");
+  listener.reset();
+  return Status::Ok();
+}
+
 } // namespace
 
 Status Run(InitContext& ctx, const abi::SeccompLoad& step) {
@@ -48,8 +60,7 @@ Status Run(InitContext& ctx, const abi::SeccompLoad& step) {
   // Nothing after it that the filter might forbid: the mapping goes with execve.
   const long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
   if (result < 0) return Status::Fail(Op::kSeccomp, errno, "SECCOMP_SET_MODE_FILTER", flags);
-  if (step.listener) ctx.listener.reset(static_cast<int>(result)); // close-on-exec from the kernel
-  return Status::Ok();
+  return step.listener ? WaitPassedOn(ctx, UniqueFd(static_cast<int>(result))) : Status::Ok();
 }
 
 } // namespace tsrun
