@@ -54,11 +54,11 @@ struct Control {
 };
 
 enum class MessageType : uint32_t {
-  kPoint = 1,    // value: SyncPoint
-  kChild = 2,    // value: pid of the second stage
-  kFailure = 3,  // failure is valid
-  kGo = 4,       // host → container: recorded, wait at the gate on your own
-  kFault = 5,    // container → host: the test's fault is reached, die
+  kPoint = 1,   // value: SyncPoint
+  kChild = 2,   // value: pid of the second stage
+  kFailure = 3, // failure is valid
+  kGo = 4,      // host → container: recorded, wait at the gate on your own
+  kFault = 5,   // container → host: the test's fault is reached, die
   // Container → host: about to load a filter whose listener will have the descriptor `value`. Back: passed on, go on.
   kListener = 6,
 };

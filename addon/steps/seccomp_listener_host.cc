@@ -1,6 +1,6 @@
-// The listener of a filter that asks somebody (SECCOMP_RET_USER_NOTIF) is a descriptor of tsrun-init's. tsrun-init cannot
-// send it: the system call for that may be one that waits for an answer. So it says beforehand which number it will be,
-// and it is taken from outside; nothing tells when but a look.
+// The listener of a filter that asks somebody (SECCOMP_RET_USER_NOTIF) is a descriptor of tsrun-init's. tsrun-init
+// cannot send it: the system call for that may be one that waits for an answer. So it says beforehand which number it
+// will be, and it is taken from outside; nothing tells when but a look.
 #include <ctime>
 #include <poll.h>
 
