@@ -1,7 +1,7 @@
 /** config.md, Process, and its relatives of config-linux.md: what the program finds itself to be. */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
@@ -89,6 +89,15 @@ describe("capabilities", () => {
   );
 });
 
+/** With cgroup v1 a group has no real-time unless it, and every one above it, is given some. */
+function giveRealtime(config: Config): void {
+  const parent = "/sys/fs/cgroup/cpu/tsrun-test";
+  if (!existsSync("/sys/fs/cgroup/cpu/cpu.rt_runtime_us")) return;
+  mkdirSync(parent, { recursive: true });
+  writeFileSync(join(parent, "cpu.rt_runtime_us"), "50000");
+  config.linux.resources = { ...config.linux.resources, cpu: { realtimeRuntime: 20_000, realtimePeriod: 1_000_000 } };
+}
+
 describe("scheduling", () => {
   // Fields 18 (priority), 19 (nice), 41 (policy) of proc_pid_stat(5), counted after the name.
   const stat = "sed 's/.*) //' /proc/self/stat | cut -d ' ' -f 16,17,39";
@@ -102,8 +111,7 @@ describe("scheduling", () => {
 
   (mayNice ? test : test.skip)("scheduler: real-time, reset for what it starts (skipped without CAP_SYS_NICE)", () => {
     const { stdout } = box.container(`sed 's/.*) //' /proc/$$/stat | cut -d ' ' -f 16,39; ${stat}`, (config) => {
-      // With cgroup v1 a group has no real-time unless it is given some.
-      if (existsSync("/sys/fs/cgroup/cpu/cpu.rt_runtime_us")) config.linux.cgroupsPath = undefined;
+      giveRealtime(config);
       config.process.scheduler = { policy: "SCHED_RR", priority: 9, flags: ["SCHED_FLAG_RESET_ON_FORK"] };
     });
     expect(stdout).toBe("-10 2\n20 0 0\n");
@@ -172,8 +180,8 @@ describe("a program that cannot be run: which and why, told apart as shells do",
     return result.stderr;
   };
   const files = (_: Config, bundle: string): void => {
-    addProgram(bundle, "bin/plain", "#!/bin/sh\n", 0o644);
-    addProgram(bundle, "bin/orphan", "#!/no/interpreter\n");
+    addProgram(bundle, "sbin/plain", "#!/bin/sh\n", 0o644);
+    addProgram(bundle, "sbin/orphan", "#!/no/interpreter\n");
     addProgram(bundle, "bin/junk", "junk");
   };
 
@@ -190,7 +198,7 @@ describe("a program that cannot be run: which and why, told apart as shells do",
 
   onlyTsrun("and says more: what was searched, which file was refused, for what", () => {
     expect(attempt(["no-such"], (config) => (config.process.env = ["PATH=/bin:/opt"]))).toContain("/bin:/opt");
-    expect(attempt(["plain"], files)).toContain('exec: "/bin/plain": it is not executable: permission denied');
+    expect(attempt(["plain"], files)).toContain('exec: "/sbin/plain": it is not executable: permission denied');
     expect(
       attempt(["/mnt/x"], (config, bundle) => {
         addProgram(bundle, "bin/x", "#!/bin/sh\n");
@@ -201,7 +209,7 @@ describe("a program that cannot be run: which and why, told apart as shells do",
 
   onlyTsrun("what only execve can know is start's error: a missing interpreter, a file of no known kind", () => {
     expect(attempt(["orphan"], files)).toContain(
-      "exec /bin/orphan: its interpreter /no/interpreter: no such file or directory",
+      "exec /sbin/orphan: its interpreter /no/interpreter: no such file or directory",
     );
     expect(attempt(["junk"], files)).toMatch(/exec format error/i);
     const id = box.id();

@@ -92,7 +92,7 @@ function adviceOf(plan: Plan, failure: StepFailure): string | undefined {
   const { kind, op, errno, path, detail } = failure;
   const name = errnoText(errno).split(" ", 1)[0] ?? "";
   const step = stepOf(plan, failure);
-  if (kind === "process.exec" && op === "execve") {
+  if (kind === "process.exec" && op === "execve" && failure.text === "") {
     if (name === "ENOENT") return "the file is there, so its interpreter (#! line or dynamic loader) is missing";
     if (name === "ENOEXEC") return "it is built for another architecture, or a script without a #! line";
     if (name === "EACCES") return "its interpreter is not executable, or a security module forbids it";
