@@ -27,6 +27,7 @@ import { pathSteps } from "./paths.ts";
 import { finishSteps, keyringSteps, oomSteps } from "./process.ts";
 import { rlimitSteps, stackLimitSync } from "./rlimits.ts";
 import { pivotSteps, rootFinishSteps, rootHostSteps, rootSteps, rootToDetach } from "./root.ts";
+import { schedulingSteps } from "./scheduling.ts";
 import { compileSeccomp } from "./seccomp.ts";
 import { sysctlSteps } from "./sysctl.ts";
 import { refuseUnsupported } from "./unsupported.ts";
@@ -91,6 +92,7 @@ export function compileCreate(input: CompileInput): Compiled {
     ...cgroups.join,
     ...oomSteps(process?.oomScoreAdj),
     ...rlimitSteps(process?.rlimits, facts.launch.nofile),
+    ...schedulingSteps(process),
     { kind: "sync.signal", point: point("host-ready") },
     ...(atMounts.length === 0
       ? []
@@ -99,6 +101,8 @@ export function compileCreate(input: CompileInput): Compiled {
           ...atMounts,
           { kind: "sync.signal", point: point("hooks-done") },
         ] as const)),
+    // Its first notified system call waits for this.
+    ...seccomp.listener,
     { kind: "sync.wait", point: point("ready") },
     ...(options.pidfdSocket === undefined ? [] : [{ kind: "pidfd.send", path: options.pidfdSocket } as const]),
   ];
@@ -113,7 +117,7 @@ export function compileCreate(input: CompileInput): Compiled {
     { kind: "process.signals", ignored: facts.launch.ignoredSignals },
     ...enterNamespaces(shape, input),
     // Nothing of these needs the host; meanwhile it waits for the kernel to move us (v1).
-    ...keyringSteps(id, userNamespace, options.noNewKeyring),
+    ...keyringSteps(id, userNamespace, options.noNewKeyring, process ?? {}, facts),
     { kind: "process.setsid" },
     ...utsSteps(input, shape),
     ...loopbackSteps(shape),
@@ -145,6 +149,7 @@ export function compileCreate(input: CompileInput): Compiled {
       : finishSteps(
           {
             process,
+            linux: config.linux,
             facts,
             userNamespace,
             setgroupsDenied: isCreated(shape, "user") && facts.uid !== 0,
