@@ -73,15 +73,7 @@ function checkNamespaces(problems: Problems, linux: Linux, has: (type: Namespace
     if ((linux.gidMappings?.length ?? 0) === 0)
       problems.error("/linux/gidMappings", linux.gidMappings, "at least one mapping for the new user namespace");
   }
-  for (const name of ["uidMappings", "gidMappings"] as const) {
-    for (const [i, mapping] of (linux[name] ?? []).entries()) {
-      if (mapping.size === 0) problems.error(`/linux/${name}/${i}/size`, 0, "a size above 0");
-      for (const side of ["containerID", "hostID"] as const) {
-        if (mapping[side] + mapping.size > 4_294_967_296)
-          problems.error(`/linux/${name}/${i}`, mapping, `${side} + size of at most 2^32`);
-      }
-    }
-  }
+  checkMappings(problems, "/linux", linux);
   // config-linux.md "Offset for Time Namespace".
   if (linux.timeOffsets !== undefined && !has("time"))
     problems.error("/linux/timeOffsets", linux.timeOffsets, "no offsets without a new time namespace");
@@ -104,6 +96,18 @@ function checkNamespaces(problems: Problems, linux: Linux, has: (type: Namespace
       // dev_valid_name in the kernel: 1 to 15 bytes, no slash, colon or space.
       if (!/^[^/:\s]{1,15}$/.test(text) || text === "." || text === "..")
         problems.error(where, text, "a device name of 1 to 15 characters");
+    }
+  }
+}
+
+function checkMappings(problems: Problems, at: string, mappings: Pick<Linux, "uidMappings" | "gidMappings">): void {
+  for (const name of ["uidMappings", "gidMappings"] as const) {
+    for (const [i, mapping] of (mappings[name] ?? []).entries()) {
+      if (mapping.size === 0) problems.error(`${at}/${name}/${i}/size`, 0, "a size above 0");
+      for (const side of ["containerID", "hostID"] as const) {
+        if (mapping[side] + mapping.size > 4_294_967_296)
+          problems.error(`${at}/${name}/${i}`, mapping, `${side} + size of at most 2^32`);
+      }
     }
   }
 }
@@ -134,6 +138,7 @@ function checkMounts(problems: Problems, config: Config): void {
         { uidMappings: mount.uidMappings, gidMappings: mount.gidMappings },
         "uidMappings and gidMappings together",
       );
+    checkMappings(problems, pointer, mount);
     const bind =
       mount.type === "bind" || (mount.options?.some((option) => option === "bind" || option === "rbind") ?? false);
     if (bind && (mount.source ?? "") === "") problems.error(`${pointer}/source`, mount.source, "the path to bind");

@@ -48,13 +48,6 @@ export function refuseUnsupported(input: Pick<CompileInput, "config" | "facts">)
   if (personality !== undefined && (personality.domain !== "LINUX" || !isEmpty(personality.flags))) {
     found.push("/linux/personality");
   }
-  for (const [i, mount] of (config.mounts ?? []).entries()) {
-    const { uidMappings, gidMappings, options } = mount as Values;
-    if (!isEmpty(uidMappings) || !isEmpty(gidMappings)) found.push(`/mounts/${i}/uidMappings`);
-    else if (Array.isArray(options) && options.some((option) => option === "idmap" || option === "ridmap")) {
-      found.push(`/mounts/${i}/options (idmap)`);
-    }
-  }
   const seccomp = (linux.seccomp ?? {}) as Values;
   const syscalls = (seccomp.syscalls ?? []) as readonly { action?: string }[];
   if (

@@ -100,8 +100,16 @@ function adviceOf(plan: Plan, { kind, op, errno, path, detail }: StepFailure): s
   if (op === "killed" && path === "tsrun-init" && detail === SIGKILL) {
     return "is /linux/resources/memory/limit enough? The kernel's log says whether it ran out of memory";
   }
-  if (kind === "ns.unshare" && (name === "ENOSPC" || name === "EUSERS")) return "a limit of /proc/sys/user is reached";
+  if ((kind === "ns.unshare" || kind === "userns.open") && (name === "ENOSPC" || name === "EUSERS")) {
+    return "a limit of /proc/sys/user is reached";
+  }
   if (kind === "mount.filesystem" && name === "ENODEV") return "the kernel does not know this file system";
+  if (kind === "mount.idmap") {
+    if (name === "EINVAL") {
+      return "the file system of the source must support id-mapped mounts: ext4, xfs and FAT since Linux 5.12, btrfs 5.15, tmpfs 6.3; and be mapped only once";
+    }
+    if (name === "EPERM") return "it needs CAP_SYS_ADMIN in the user namespace in which the source was mounted";
+  }
   if (kind === "console.connect" && (name === "ECONNREFUSED" || name === "ENOENT")) {
     return `nobody listens on ${path}: start the receiver of the terminal first`;
   }

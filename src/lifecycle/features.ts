@@ -43,7 +43,7 @@ export function features(): Features {
       selinux: { enabled: false },
       intelRdt: { enabled: false },
       memoryPolicy: { modes: [], flags: [] },
-      mountExtensions: { idmap: { enabled: false } },
+      mountExtensions: { idmap: { enabled: true } },
       netDevices: { enabled: false },
     },
     annotations: {

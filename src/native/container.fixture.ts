@@ -9,7 +9,13 @@ import { deviceSteps } from "../compile/devices.ts";
 import type { CompileInput } from "../compile/input.ts";
 import type { Place } from "../compile/kill.ts";
 import { mountHostSteps, mountSteps } from "../compile/mounts.ts";
-import { enterCgroupNamespace, enterNamespaces, processShape, serveNamespaces } from "../compile/namespaces.ts";
+import {
+  enterCgroupNamespace,
+  enterNamespaces,
+  openNamespaces,
+  processShape,
+  serveNamespaces,
+} from "../compile/namespaces.ts";
 import { pathSteps } from "../compile/paths.ts";
 import { pivotSteps, rootFinishSteps, rootHostSteps, rootSteps } from "../compile/root.ts";
 import type { AbsPath, ContainerId } from "../core/brands.ts";
@@ -177,6 +183,7 @@ export class ContainerFixture {
     const shape = processShape(input.config);
     const host: HostStep[] = [
       ...(request.hostFirst ?? []),
+      ...openNamespaces(shape),
       ...mountHostSteps(input),
       ...rootHostSteps(input),
       { kind: "process.spawn", cloneFlags: shape.spawnFlags, cgroup: null, keepFds: 0 },

@@ -239,6 +239,7 @@ describe("bind mounts", () => {
         propagation: 0,
         noSymlinks: false,
         magic: 0,
+        links: 0,
       },
     ];
     const { failure } = fixture.run({

@@ -1,4 +1,12 @@
-import { type FieldType, type Plan, type RenderHint, type Step, syncPoints, vocabulary } from "./vocabulary.ts";
+import {
+  type FieldType,
+  linkRules,
+  type Plan,
+  type RenderHint,
+  type Step,
+  syncPoints,
+  vocabulary,
+} from "./vocabulary.ts";
 
 /** Text beyond this many characters is cut; its length and hash stand for the rest, so that two texts never look alike. */
 const LONG = 160;
@@ -69,6 +77,7 @@ const hints: Readonly<Record<RenderHint, (value: bigint) => string>> = {
   rlimit: numbered(rlimits),
   point: oneOf(syncPoints),
   devtype: oneOf({ fifo: 0o10000, char: 0o20000, block: 0o60000 }),
+  links: bits(linkRules),
   pivot: numbered(["pivot_root", "MS_MOVE", "chroot"]),
 };
 
@@ -114,7 +123,11 @@ function renderField(value: unknown, type: FieldType, hint: RenderHint | undefin
     case "u64": {
       const number = BigInt.asUintN(64, BigInt(value as number | bigint));
       if (hint === undefined) return number === UNLIMITED ? "unlimited" : String(number);
-      if (number === 0n && (hint === "attr" || hint === "prop" || hint === "hex" || hint === "clone")) return undefined;
+      if (
+        number === 0n &&
+        (hint === "attr" || hint === "prop" || hint === "hex" || hint === "clone" || hint === "links")
+      )
+        return undefined;
       return hints[hint](number);
     }
   }
