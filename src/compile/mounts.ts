@@ -18,6 +18,7 @@ import type { CompileInput } from "./input.ts";
 import type { Place } from "./kill.ts";
 import { type Attributes, MOUNT_ATTR, type MountOptions, parseMountOptions } from "./mount-options.ts";
 import { hasNamespace, isCreated, processShape } from "./namespaces.ts";
+import { overlayOptions } from "./overlay.ts";
 
 type Config = CompileInput["config"];
 type Input = Pick<CompileInput, "bundle" | "config" | "facts">;
@@ -178,7 +179,7 @@ export function mountSteps(input: Input, places: readonly Place[]): ContainerSte
       case "bind":
         return bindSteps(entry, input, noSymlinks);
       case "filesystem":
-        return filesystemSteps(entry, noSymlinks);
+        return filesystemSteps(entry, input, noSymlinks);
       case "cgroup":
         return cgroupSteps(entry, input, places);
       case "remount":
@@ -297,20 +298,21 @@ function bindSteps(entry: Entry, input: Input, noSymlinks: boolean): ContainerSt
   ];
 }
 
-function filesystemSteps(entry: Entry, noSymlinks: boolean): ContainerStep[] {
+function filesystemSteps(entry: Entry, { facts }: Input, noSymlinks: boolean): ContainerStep[] {
   const { type, source, target, options } = entry;
   if (options.copyUp && type !== "tmpfs") {
     throw new TsrunError("config", `${entry.pointer}/options: tmpcopyup is for a tmpfs`);
   }
   const late = isLate(entry) ? MOUNT_ATTR.RDONLY : 0;
   const readonly = isReadonly(options) && !mountOnlyReadonly.has(type) && late === 0;
+  const texts = [...(readonly ? ["ro"] : []), ...options.superblock, ...options.data];
   return [
     {
       kind: "mount.filesystem",
       fsType: type,
       source,
       target,
-      options: [...(readonly ? ["ro"] : []), ...options.superblock, ...options.data],
+      options: type === "overlay" ? overlayOptions(texts, facts.kernel, entry.pointer) : texts,
       attr: options.attributes.set & ~late,
       propagation: options.propagation[0] ?? 0,
       noSymlinks,
@@ -344,7 +346,7 @@ function cgroupSteps(entry: Entry, input: Input, places: readonly Place[]): Cont
   const { mode, hierarchies } = input.facts.cgroup;
   const hasCgroupNamespace = hasNamespace(processShape(input.config), "cgroup");
   if (mode === "v2" || entry.type === "cgroup2") {
-    if (hasCgroupNamespace) return filesystemSteps({ ...entry, type: "cgroup2" }, false);
+    if (hasCgroupNamespace) return filesystemSteps({ ...entry, type: "cgroup2" }, input, false);
     const place = places.find(({ version }) => version === 2);
     return place === undefined ? [emptyTmpfs(entry, true)] : [ownCgroup(entry, entry.target, place)];
   }
