@@ -23,6 +23,7 @@ import {
   processShape,
   serveNamespaces,
 } from "./namespaces.ts";
+import { announceNetwork, moveNetDevices } from "./net-devices.ts";
 import { pathSteps } from "./paths.ts";
 import { finishSteps, keyringSteps, oomSteps } from "./process.ts";
 import { rlimitSteps } from "./rlimits.ts";
@@ -85,6 +86,8 @@ export function compileCreate(input: CompileInput): Compiled {
       keepFds: options.preserveFds,
     },
     ...serveNamespaces(shape, input),
+    // While the container waits at host-ready: hooks and sysctls find the devices there.
+    ...moveNetDevices(input, shape),
     // The process is final now: a second stage would have left its limits and cgroups behind with the first.
     ...cgroups.join,
     ...oomSteps(process?.oomScoreAdj),
@@ -115,6 +118,8 @@ export function compileCreate(input: CompileInput): Compiled {
     ...utsSteps(input, shape),
     ...loopbackSteps(shape),
     ...rootSteps(input),
+    // Nothing that can fail comes between this and the wait: the host needs the process while it moves devices.
+    ...announceNetwork(input),
     { kind: "sync.wait", point: point("host-ready") },
     // Before cgroup file systems are mounted: they show the namespace's root.
     ...enterCgroupNamespace(shape),

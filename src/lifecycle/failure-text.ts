@@ -110,6 +110,11 @@ function adviceOf(plan: Plan, { kind, op, errno, path, detail }: StepFailure): s
     }
     if (name === "EPERM") return "it needs CAP_SYS_ADMIN in the user namespace in which the source was mounted";
   }
+  if (kind === "net.moveDevice") {
+    if (name === "ENODEV") return "ip link shows the devices that there are";
+    if (name === "EEXIST") return 'give it another name, or a template such as "eth%d"';
+    if (name === "EINVAL") return "devices such as lo, bridges and tunnels cannot leave their network namespace";
+  }
   if (kind === "console.connect" && (name === "ECONNREFUSED" || name === "ENOENT")) {
     return `nobody listens on ${path}: start the receiver of the terminal first`;
   }

@@ -44,7 +44,7 @@ export function features(): Features {
       intelRdt: { enabled: false },
       memoryPolicy: { modes: [], flags: [] },
       mountExtensions: { idmap: { enabled: true } },
-      netDevices: { enabled: false },
+      netDevices: { enabled: true },
     },
     annotations: {
       "run.oci.tsrun.version": version,
