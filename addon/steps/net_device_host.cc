@@ -1,5 +1,5 @@
-// net.moveDevice. The kernel keeps a device's own attributes (address of the hardware, MTU, queues, …) when it changes its
-// namespace, but takes it down and drops its addresses, routes and master.
+// net.moveDevice. The kernel keeps a device's own attributes (address of the hardware, MTU, queues, …) when it changes
+// its namespace, but takes it down and drops its addresses, routes and master.
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>

@@ -91,7 +91,8 @@ Status Socket::Open() {
   fd_.reset(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
   if (!fd_.valid()) return Status::Fail(Op::kSocket, errno, "NETLINK_ROUTE");
   const int on = 1;
-  // Words with a refusal, and lists of what was asked for only (Linux 4.12, 4.20): the answers are checked all the same.
+  // Words with a refusal, and lists of what was asked for only (Linux 4.12, 4.20): the answers are checked all the
+  // same.
   for (const int option : {NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK})
     if (setsockopt(fd_.get(), SOL_NETLINK, option, &on, sizeof on) != 0)
       return Status::Fail(Op::kSocket, errno, "NETLINK_ROUTE");

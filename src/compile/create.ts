@@ -26,6 +26,7 @@ import {
 import { announceNetwork, moveNetDevices } from "./net-devices.ts";
 import { pathSteps } from "./paths.ts";
 import { finishSteps, keyringSteps, oomSteps } from "./process.ts";
+import { compileResctrl, type Resctrl } from "./resctrl.ts";
 import { rlimitSteps } from "./rlimits.ts";
 import { pivotSteps, rootFinishSteps, rootHostSteps, rootSteps, rootToDetach } from "./root.ts";
 import { compileSeccomp } from "./seccomp.ts";
@@ -38,6 +39,7 @@ const GATE_SLOT = "gate";
 /** What later verbs have to know of a container, beside its pid: it goes into state.json. */
 export interface CreateRecord {
   readonly cgroups: readonly Place[];
+  readonly resctrl: Resctrl | undefined;
   readonly sharesPidNamespace: boolean;
   /** Whether there are hooks for which start and delete have to read config.json. */
   readonly hooks: { readonly poststart: boolean; readonly poststop: boolean };
@@ -64,6 +66,7 @@ export function compileCreate(input: CompileInput): Compiled {
   const shape = processShape(config);
   const userNamespace = hasNamespace(shape, "user");
   const cgroups = compileCgroups(input);
+  const resctrl = compileResctrl(input);
   const seccomp = compileSeccomp(input);
   const [prestart, createRuntime] = (["prestart", "createRuntime"] as const).map((name) =>
     hookSteps(name, hooks, container, "live"),
@@ -78,6 +81,7 @@ export function compileCreate(input: CompileInput): Compiled {
     ...mountHostSteps(input),
     ...rootHostSteps(input),
     { kind: "gate.listen", directory: options.stateDirectory, name: GATE_NAME, slot: GATE_SLOT },
+    ...resctrl.before,
     ...cgroups.before,
     {
       kind: "process.spawn",
@@ -90,6 +94,7 @@ export function compileCreate(input: CompileInput): Compiled {
     ...moveNetDevices(input, shape),
     // The process is final now: a second stage would have left its limits and cgroups behind with the first.
     ...cgroups.join,
+    ...resctrl.join,
     ...oomSteps(process?.oomScoreAdj),
     ...rlimitSteps(process?.rlimits, facts.launch.nofile),
     { kind: "sync.signal", point: point("host-ready") },
@@ -163,6 +168,7 @@ export function compileCreate(input: CompileInput): Compiled {
     plan: { title: `create ${id}`, host, container: steps },
     record: {
       cgroups: cgroups.places,
+      resctrl: resctrl.record,
       sharesPidNamespace: !isCreated(shape, "pid"),
       hooks: { poststart: (hooks?.poststart ?? []).length > 0, poststop: (hooks?.poststop ?? []).length > 0 },
       detachRoot: rootToDetach(input),

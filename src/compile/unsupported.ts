@@ -40,7 +40,7 @@ export function refuseUnsupported(input: Pick<CompileInput, "config" | "facts">)
   const { config } = input;
   const found = unsupportedOfProcess(config.process, input.facts, false);
   const linux = (config.linux ?? {}) as Values;
-  for (const name of ["mountLabel", "intelRdt", "memoryPolicy"]) {
+  for (const name of ["mountLabel", "memoryPolicy"]) {
     if (!isEmpty(linux[name])) found.push(`/linux/${name}`);
   }
   // LINUX without flags is what a process has unless its caller changed it.

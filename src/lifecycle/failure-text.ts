@@ -110,6 +110,13 @@ function adviceOf(plan: Plan, { kind, op, errno, path, detail }: StepFailure): s
     }
     if (name === "EPERM") return "it needs CAP_SYS_ADMIN in the user namespace in which the source was mounted";
   }
+  if (kind === "resctrl.create") {
+    if (name === "ENOSPC")
+      return "the processor has no class or monitor left: remove directories of resctrl, or share one with closID";
+    if (name === "ENOENT")
+      return "a closID without schemata names a class that is there; the kernel makes mon_groups only where it can monitor";
+    if (name === "EEXIST") return "a monitoring group of this id is there already";
+  }
   if (kind === "net.moveDevice") {
     if (name === "ENODEV") return "ip link shows the devices that there are";
     if (name === "EEXIST") return 'give it another name, or a template such as "eth%d"';

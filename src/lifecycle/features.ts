@@ -41,7 +41,7 @@ export function features(): Features {
       },
       apparmor: { enabled: false },
       selinux: { enabled: false },
-      intelRdt: { enabled: false },
+      intelRdt: { enabled: true, schemata: true, monitoring: true },
       memoryPolicy: { modes: [], flags: [] },
       mountExtensions: { idmap: { enabled: true } },
       netDevices: { enabled: true },
