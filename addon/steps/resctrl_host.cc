@@ -63,8 +63,7 @@ Status FailWithReason(const Directory& directory, Op op, int err) {
 Status WriteTo(const Directory& directory, const char* file, const char* value, size_t size) {
   UniqueFd fd(OpenBelow(directory.fd.get(), file, O_WRONLY | O_TRUNC));
   if (!fd.valid()) return Status::Fail(Op::kOpenat2, errno, (directory.where + "/" + file).c_str());
-  if (sys::Retry([&] { return write(fd.get(), value, size); }) < 0)
-    return FailWithReason(directory, Op::kWrite, errno);
+  if (sys::Retry([&] { return write(fd.get(), value, size); }) < 0) return FailWithReason(directory, Op::kWrite, errno);
   return Status::Ok();
 }
 
@@ -75,8 +74,7 @@ Status Run(HostContext& ctx, const abi::ResctrlCreate& step) {
   if (!step.make) return OpenDirectory(step.root, step.magic, step.path, false, *directory);
   TSRUN_TRY(OpenDirectory(step.root, step.magic, step.path, true, *directory));
   if (mkdirat(directory->fd.get(), directory->name.c_str(), 0755) == 0) {
-    ctx.undo.emplace_back(
-        [directory] { (void)unlinkat(directory->fd.get(), directory->name.c_str(), AT_REMOVEDIR); });
+    ctx.undo.emplace_back([directory] { (void)unlinkat(directory->fd.get(), directory->name.c_str(), AT_REMOVEDIR); });
     return Status::Ok();
   }
   const int err = errno;
