@@ -7,7 +7,7 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0x90b31596u;
+inline constexpr uint32_t kVocabularyHash = 0xa1adf1cu;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
@@ -179,7 +179,8 @@ enum class SyncPoint : uint64_t {
   kMountsDone = 4,
   kHooksDone = 5,
   kReady = 6,
-  kNetworkMade = 7,
+  kStarted = 7,
+  kNetworkMade = 8,
 };
 
 enum class PivotMethod : uint64_t {

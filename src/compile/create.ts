@@ -27,7 +27,7 @@ import { announceNetwork, moveNetDevices } from "./net-devices.ts";
 import { pathSteps } from "./paths.ts";
 import { finishSteps, keyringSteps, oomSteps } from "./process.ts";
 import { compileResctrl, type Resctrl } from "./resctrl.ts";
-import { rlimitSteps } from "./rlimits.ts";
+import { rlimitSteps, stackLimitSync } from "./rlimits.ts";
 import { pivotSteps, rootFinishSteps, rootHostSteps, rootSteps, rootToDetach } from "./root.ts";
 import { compileSeccomp } from "./seccomp.ts";
 import { sysctlSteps } from "./sysctl.ts";
@@ -68,6 +68,7 @@ export function compileCreate(input: CompileInput): Compiled {
   const cgroups = compileCgroups(input);
   const resctrl = compileResctrl(input);
   const seccomp = compileSeccomp(input);
+  const stackLimit = stackLimitSync(process?.rlimits);
   const [prestart, createRuntime] = (["prestart", "createRuntime"] as const).map((name) =>
     hookSteps(name, hooks, container, "live"),
   ) as [HostStep[], HostStep[]];
@@ -89,6 +90,7 @@ export function compileCreate(input: CompileInput): Compiled {
       cgroup: cgroups.spawnSlot,
       keepFds: options.preserveFds,
     },
+    ...stackLimit.host,
     ...serveNamespaces(shape, input),
     // While the container waits at host-ready: hooks and sysctls find the devices there.
     ...moveNetDevices(input, shape),
@@ -114,6 +116,7 @@ export function compileCreate(input: CompileInput): Compiled {
     { kind: "gate.wait", slot: GATE_SLOT },
   ];
   const steps: ContainerStep[] = [
+    ...stackLimit.container,
     // A clean process: Node ignores signals that the program must not inherit as ignored.
     { kind: "process.signals", ignored: facts.launch.ignoredSignals },
     ...enterNamespaces(shape, input),

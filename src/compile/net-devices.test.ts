@@ -24,9 +24,9 @@ test("none: nothing, not even a meeting of the two lists", () => {
 
 test("each moves under its own name or the one that is given, once the container stands in its namespace", () => {
   const it = input({ eth1: {}, eth2: { name: "" }, eth3: { name: "net%d" } });
-  expect(announceNetwork(it)).toEqual([{ kind: "sync.signal", point: 7 }]);
+  expect(announceNetwork(it)).toEqual([{ kind: "sync.signal", point: 8 }]);
   expect(move(it)).toEqual([
-    { kind: "sync.wait", point: 7 },
+    { kind: "sync.wait", point: 8 },
     { kind: "net.moveDevice", device: "eth1", name: "eth1" },
     { kind: "net.moveDevice", device: "eth2", name: "eth2" },
     { kind: "net.moveDevice", device: "eth3", name: "net%d" },

@@ -48,8 +48,10 @@ export const syncPoints = {
   "hooks-done": 5,
   /** Container: everything that can fail in create is done; next it waits at the gate (or, in exec, executes). */
   ready: 6,
+  /** Container: tsrun-init runs, its execve is done. */
+  started: 7,
   /** Container: it stands in its network namespace; the host moves devices there. */
-  "network-made": 7,
+  "network-made": 8,
 } as const;
 export type SyncPoint = keyof typeof syncPoints;
 
