@@ -13,6 +13,7 @@ import { keepsOriginalGroups } from "./identity.ts";
 import type { CompileInput, CreateOptions } from "./input.ts";
 import { hasNamespace, isCreated, namespaceFlags, ownNamespaces, processShape } from "./namespaces.ts";
 import { finishSteps, keyringSteps, oomSteps, type ProcessSpec } from "./process.ts";
+import { joinSteps, type Resctrl } from "./resctrl.ts";
 import { type Rlimit, rlimitSteps, stackLimitSync } from "./rlimits.ts";
 import { affinitySteps, type CpuAffinity, type Scheduling, schedulingSteps, startsElsewhere } from "./scheduling.ts";
 import { compileSeccomp } from "./seccomp.ts";
@@ -41,6 +42,8 @@ export interface ExecInput {
   /** The container's init. */
   readonly init: { readonly pid: number; readonly startTime: bigint };
   readonly cgroups: readonly ExecCgroup[];
+  /** The container's class, if it has one. */
+  readonly resctrl?: Resctrl | undefined;
   /**
    * How the process gets into them. `born` is the fast way, without the kernel's grace period. `moved` is for a container
    * at its limit of processes, which stops only births, and for a frozen one, in which the clone itself would stop.
@@ -156,6 +159,8 @@ export function compileExec(input: ExecInput): { readonly plan: Plan; readonly w
     ...(fork ? [{ kind: "process.adopt" } as const] : []),
     ...joined.map(({ hierarchy, path, fallback }) => ({ kind: "cgroup.join", hierarchy, path, fallback }) as const),
     ...affinity.final,
+    // The administrator may have removed it meanwhile.
+    ...(input.resctrl === undefined ? [] : joinSteps(input.resctrl, true)),
     ...oomSteps(process.oomScoreAdj),
     ...rlimitSteps(process.rlimits, facts.launch.nofile),
     ...schedulingSteps(process),

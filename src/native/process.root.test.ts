@@ -307,6 +307,7 @@ describe("finding the program", () => {
         propagation: 0,
         noSymlinks: false,
         magic: 0,
+        links: 0,
       },
       { kind: "root.pivot", method: pivotMethods.chroot },
     ];
