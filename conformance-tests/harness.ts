@@ -36,8 +36,12 @@ let rootfsTemplate: string | undefined;
 
 /** A root file system with Debian's static busybox, made once per test process. */
 function busyboxRootfs(work: string): string {
-  if (rootfsTemplate !== undefined) return rootfsTemplate;
-  const rootfs = join(work, "rootfs-template");
+  rootfsTemplate ??= busyboxTree(join(work, "rootfs-template"));
+  return rootfsTemplate;
+}
+
+/** Makes a root file system with Debian's static busybox in a new folder. */
+export function busyboxTree(rootfs: string): string {
   for (const folder of ["bin", "dev", "etc", "proc", "sys", "tmp", "root", "run", "var", "usr"])
     mkdirSync(join(rootfs, folder), { recursive: true });
   chmodSync(join(rootfs, "tmp"), 0o1777);
@@ -51,7 +55,6 @@ function busyboxRootfs(work: string): string {
     "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
   );
   writeFileSync(join(rootfs, "etc/group"), "root:x:0:\nnogroup:x:65534:\n");
-  rootfsTemplate = rootfs;
   return rootfs;
 }
 

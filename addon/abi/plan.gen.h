@@ -7,7 +7,7 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0x651447f5u;
+inline constexpr uint32_t kVocabularyHash = 0x81352c4eu;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
@@ -171,6 +171,7 @@ enum class SyncPoint : uint64_t {
   kMountsDone = 4,
   kHooksDone = 5,
   kReady = 6,
+  kStarted = 7,
 };
 
 enum class PivotMethod : uint64_t {

@@ -150,6 +150,7 @@ describe("properties of every plan", () => {
     paths: fc.subarray([...types]),
     noNewPrivileges: fc.boolean(),
     hooks: fc.boolean(),
+    stackLimit: fc.boolean(),
     host: fc.constantFrom("hybrid", "v2"),
   });
   const make = (drawn: typeof arbitrary extends fc.Arbitrary<infer T> ? T : never) =>
@@ -170,6 +171,7 @@ describe("properties of every plan", () => {
             made.linux.gidMappings = [{ containerID: 0, hostID: 1000, size: 10 }];
           }
           made.process = { ...made.process, noNewPrivileges: drawn.noNewPrivileges };
+          if (drawn.stackLimit) made.process.rlimits = [{ type: "RLIMIT_STACK", soft: 1 << 20, hard: 1 << 20 }];
           if (drawn.hooks) made.hooks = { createRuntime: [{ path: "/h" }], startContainer: [{ path: "/h" }] };
           made.linux.seccomp = {
             defaultAction: "SCMP_ACT_ALLOW",

@@ -25,7 +25,7 @@ import {
 } from "./namespaces.ts";
 import { pathSteps } from "./paths.ts";
 import { finishSteps, keyringSteps, oomSteps } from "./process.ts";
-import { rlimitSteps } from "./rlimits.ts";
+import { rlimitSteps, stackLimitSync } from "./rlimits.ts";
 import { pivotSteps, rootFinishSteps, rootHostSteps, rootSteps, rootToDetach } from "./root.ts";
 import { compileSeccomp } from "./seccomp.ts";
 import { sysctlSteps } from "./sysctl.ts";
@@ -64,6 +64,7 @@ export function compileCreate(input: CompileInput): Compiled {
   const userNamespace = hasNamespace(shape, "user");
   const cgroups = compileCgroups(input);
   const seccomp = compileSeccomp(input);
+  const stackLimit = stackLimitSync(process?.rlimits);
   const [prestart, createRuntime] = (["prestart", "createRuntime"] as const).map((name) =>
     hookSteps(name, hooks, container, "live"),
   ) as [HostStep[], HostStep[]];
@@ -84,6 +85,7 @@ export function compileCreate(input: CompileInput): Compiled {
       cgroup: cgroups.spawnSlot,
       keepFds: options.preserveFds,
     },
+    ...stackLimit.host,
     ...serveNamespaces(shape, input),
     // The process is final now: a second stage would have left its limits and cgroups behind with the first.
     ...cgroups.join,
@@ -106,6 +108,7 @@ export function compileCreate(input: CompileInput): Compiled {
     { kind: "gate.wait", slot: GATE_SLOT },
   ];
   const steps: ContainerStep[] = [
+    ...stackLimit.container,
     // A clean process: Node ignores signals that the program must not inherit as ignored.
     { kind: "process.signals", ignored: facts.launch.ignoredSignals },
     ...enterNamespaces(shape, input),

@@ -13,7 +13,7 @@ import { keepsOriginalGroups } from "./identity.ts";
 import type { CompileInput, CreateOptions } from "./input.ts";
 import { hasNamespace, isCreated, namespaceFlags, ownNamespaces, processShape } from "./namespaces.ts";
 import { finishSteps, keyringSteps, oomSteps, type ProcessSpec } from "./process.ts";
-import { type Rlimit, rlimitSteps } from "./rlimits.ts";
+import { type Rlimit, rlimitSteps, stackLimitSync } from "./rlimits.ts";
 import { compileSeccomp } from "./seccomp.ts";
 import { throwUnsupported, unsupportedOfProcess } from "./unsupported.ts";
 
@@ -107,6 +107,7 @@ export function compileExec(input: ExecInput): { readonly plan: Plan; readonly w
   const userNamespace = hasNamespace(shape, "user");
   const seccomp = compileSeccomp({ ...container, options });
   const fork = hasNamespace(shape, "pid");
+  const stackLimit = stackLimitSync(process.rlimits);
 
   const born = input.entry === "born" ? input.cgroups : [];
   const entered = born.filter(({ version }) => version === 1);
@@ -128,6 +129,7 @@ export function compileExec(input: ExecInput): { readonly plan: Plan; readonly w
       cgroup: opened === undefined ? null : CGROUP_SLOT,
       keepFds: options.preserveFds,
     },
+    ...stackLimit.host,
     ...(fork ? [{ kind: "process.adopt" } as const] : []),
     ...joined.map(({ hierarchy, path, fallback }) => ({ kind: "cgroup.join", hierarchy, path, fallback }) as const),
     ...oomSteps(process.oomScoreAdj),
@@ -137,6 +139,7 @@ export function compileExec(input: ExecInput): { readonly plan: Plan; readonly w
     { kind: "process.waitExec" },
   ];
   const steps: ContainerStep[] = [
+    ...stackLimit.container,
     { kind: "process.signals", ignored: facts.launch.ignoredSignals },
     // All at once: the kernel takes the user namespace first and checks the others by what it gives.
     { kind: "ns.join", slot: INIT_SLOT, types: ownNamespaces(shape) | namespaceFlags.mount },

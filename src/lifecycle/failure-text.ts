@@ -110,7 +110,9 @@ function adviceOf(plan: Plan, { kind, op, errno, path, detail }: StepFailure): s
   }
   if (kind === "cgroup.create" && name === "EBUSY") return "give the container another /linux/cgroupsPath";
   if (isControlFile({ kind, op }) && op === "openat2" && name === "ENOENT") {
-    return "this kernel has no such control, or it is switched off (swap: swapaccount=1)";
+    return /swap|memsw/.test(path)
+      ? "this kernel does not count swap: boot it with swapaccount=1"
+      : "this kernel has no such control";
   }
   if (kind === "process.rlimit" && name === "EPERM") return "raising a hard limit needs CAP_SYS_RESOURCE";
   // Below a filter it may be unable even to say why it ends.

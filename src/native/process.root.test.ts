@@ -23,6 +23,7 @@ import {
   processShape,
   serveNamespaces,
 } from "../compile/namespaces.ts";
+import { rlimitSteps, stackLimitSync } from "../compile/rlimits.ts";
 import { encodePlan, point } from "../plan/encode.ts";
 import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
 import { openSession, type StepFailure } from "./native.ts";
@@ -73,6 +74,22 @@ function program(
 }
 const field = (status: string, name: string): string =>
   new RegExp(`^${name}:[\\t ]*(.*?) *$`, "m").exec(status)?.[1] ?? "";
+
+describe("process.waitExec", () => {
+  test("waits for the execve, not for the program's end", () => {
+    const session = openSession();
+    try {
+      const outcome = session.execute(
+        encodePlan({ title: "test", host: [spawn, { kind: "process.waitExec" }], container: [run("sleep", "2")] }),
+      );
+      expect(outcome.failure).toBeUndefined();
+      expect(readFileSync(`/proc/${outcome.pid}/stat`, "utf8")).toMatch(/^\d+ \(sleep\) [RSD] /);
+    } finally {
+      session.rollback();
+      session.close();
+    }
+  });
+});
 
 describe("identity and capabilities", () => {
   const NET_BIND = 1n << 10n;
@@ -221,6 +238,25 @@ describe("signals, limits, descriptors, directory", () => {
     expect(field(output, "SigIgn")).toBe("0000000000000200");
     expect(field(output, "SigBlk")).toBe("0000000000000000");
     expect(output).toMatch(/^321\n99\n100\n$/m);
+  });
+
+  test("a stack limit is not undone by the end of tsrun-init's execve", () => {
+    const rlimits = [{ type: "RLIMIT_STACK", soft: 10 << 20, hard: 20 << 20 }];
+    const { host, container } = stackLimitSync(rlimits);
+    // It was lost most of the times, not always.
+    for (let i = 0; i < 10; i++) {
+      const { output } = program(
+        [
+          spawn,
+          ...host,
+          ...rlimitSteps(rlimits, { soft: 100n, hard: 100n }),
+          { kind: "sync.signal", point: point("host-ready") },
+        ],
+        [...container, { kind: "sync.wait", point: point("host-ready") }],
+        "ulimit -Ss; ulimit -Hs",
+      );
+      expect(output).toBe("10240\n20480\n");
+    }
   });
 
   test("no descriptor but the standard ones reaches the program", () => {

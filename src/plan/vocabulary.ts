@@ -47,6 +47,8 @@ export const syncPoints = {
   "hooks-done": 5,
   /** Container: everything that can fail in create is done; next it waits at the gate (or, in exec, executes). */
   ready: 6,
+  /** Container: tsrun-init runs, its execve is done. */
+  started: 7,
 } as const;
 export type SyncPoint = keyof typeof syncPoints;
 
