@@ -7,7 +7,7 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0xbf629411u;
+inline constexpr uint32_t kVocabularyHash = 0xdf4a675eu;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
@@ -349,7 +349,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
-    {"hook.run", 3, 8, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kU64, FieldType::kStr, FieldType::kStr}},
+    {"hook.run", 3, 9, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStr}},
     {"pidfd.send", 1, 1, {FieldType::kStr}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -1358,7 +1358,7 @@ struct SeccompListener {
         state(r.strs(1)) {}
 };
 
-/// Runs a hook with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit.
+/// Runs a hook in this directory (or in / where that cannot be entered) with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit.
 struct HookRun {
   static constexpr StepKind kKind = StepKind::kHookRun;
   Str hook;
@@ -1366,6 +1366,7 @@ struct HookRun {
   Str path;
   Strs args;
   Strs env;
+  Str directory;
   uint64_t timeout_ms;
   Str state_before;
   Str state_after;
@@ -1375,9 +1376,10 @@ struct HookRun {
         path(r.str(2)),
         args(r.strs(3)),
         env(r.strs(4)),
-        timeout_ms(r.u64(5)),
-        state_before(r.str(6)),
-        state_after(r.str(7)) {}
+        directory(r.str(5)),
+        timeout_ms(r.u64(6)),
+        state_before(r.str(7)),
+        state_after(r.str(8)) {}
 };
 
 /// Sends a pidfd of the container's process to a unix socket.

@@ -465,6 +465,22 @@ describe("hooks", () => {
     expect(rest.filter((line) => /^\d+$/.test(line))).toEqual(["0", "1", "2", "3"]);
   });
 
+  test("run in the bundle, or in the root when that is gone", () => {
+    const path = join(directory, "hook");
+    const where = (bundle: string): string => {
+      const steps = hookSteps(
+        "createRuntime",
+        { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", `pwd >${path}`] }] },
+        { ...container, bundle },
+        "live",
+      );
+      expect(withHook(steps).failure).toBeUndefined();
+      return readFileSync(path, "utf8").trim();
+    };
+    expect(where(directory)).toBe(directory);
+    expect(where("/no/bundle")).toBe("/");
+  });
+
   test("tell their status, signal, timeout and last words", () => {
     expect(withHook(hook(["echo out; echo err >&2; exit 3"])).failure).toMatchObject({
       kind: "hook.run",

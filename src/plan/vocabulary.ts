@@ -660,13 +660,14 @@ export const vocabulary = {
     code: 130,
     side: "both",
     about:
-      "Runs a hook with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit.",
+      "Runs a hook in this directory (or in / where that cannot be entered) with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit.",
     fields: {
       hook: "str",
       index: "u64",
       path: "str",
       args: "strs",
       env: "strs",
+      directory: "str",
       timeoutMs: "u64",
       stateBefore: "str",
       stateAfter: "str",
