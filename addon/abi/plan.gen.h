@@ -7,12 +7,12 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0xf05bf500u;
+inline constexpr uint32_t kVocabularyHash = 0xdf4a675eu;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
 inline constexpr uint32_t kMaxElements = 65536;
-inline constexpr uint16_t kMaxStepCode = 131;
+inline constexpr uint16_t kMaxStepCode = 153;
 
 enum class StepKind : uint16_t {
   kSyncSignal = 1,
@@ -54,6 +54,7 @@ enum class StepKind : uint16_t {
   kIdentitySet = 47,
   kCapsBounding = 48,
   kCapsApply = 49,
+  kUsernsOpen = 55,
   kMountPropagation = 60,
   kRootBind = 61,
   kMountFilesystem = 62,
@@ -80,6 +81,8 @@ enum class StepKind : uint16_t {
   kDeviceReopenNull = 83,
   kRootDetach = 84,
   kFsLabel = 85,
+  kMountIdmap = 92,
+  kNetMoveDevice = 93,
   kCgroupCreate = 100,
   kCgroupWrite = 101,
   kCgroupOpen = 102,
@@ -91,6 +94,10 @@ enum class StepKind : uint16_t {
   kCgroupWriteFirst = 108,
   kCgroupEnter = 109,
   kCgroupDelegate = 110,
+  kResctrlCreate = 150,
+  kResctrlWrite = 151,
+  kResctrlJoin = 152,
+  kResctrlRemove = 153,
   kSeccompCompile = 120,
   kSeccompLoad = 121,
   kSeccompListener = 122,
@@ -178,6 +185,7 @@ enum class Op : uint16_t {
   kSetMempolicy = 75,
   kFsetxattr = 76,
   kPidfdGetfd = 77,
+  kRtnetlink = 78,
 };
 
 enum class SyncPoint : uint64_t {
@@ -187,6 +195,8 @@ enum class SyncPoint : uint64_t {
   kMountsDone = 4,
   kHooksDone = 5,
   kReady = 6,
+  kStarted = 7,
+  kNetworkMade = 8,
 };
 
 enum class PivotMethod : uint64_t {
@@ -194,6 +204,11 @@ enum class PivotMethod : uint64_t {
   kMove = 1,
   kChroot = 2,
 };
+
+/// Bits of mount.bind's `links`.
+inline constexpr uint64_t kLinkSourceNoFollow = 1;
+inline constexpr uint64_t kLinkTargetNoFollow = 2;
+inline constexpr uint64_t kLinkCopy = 4;
 
 /// How the verifier checks a record of this code; `name` is null for a code that is not in use.
 struct StepInfo {
@@ -259,7 +274,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
+    {"userns.open", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kSlot}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -267,9 +282,9 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"mount.propagation", 2, 1, {FieldType::kU64}},
     {"root.bind", 2, 2, {FieldType::kStr, FieldType::kBool}},
     {"mount.filesystem", 2, 11, {FieldType::kStr, FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kU64, FieldType::kU64, FieldType::kBool, FieldType::kU64, FieldType::kBool, FieldType::kBool, FieldType::kU64}},
-    {"mount.bind", 2, 10, {FieldType::kStr, FieldType::kSlot, FieldType::kStr, FieldType::kBool, FieldType::kU64, FieldType::kU64, FieldType::kBool, FieldType::kU64, FieldType::kBool, FieldType::kU64}},
+    {"mount.bind", 2, 11, {FieldType::kStr, FieldType::kSlot, FieldType::kStr, FieldType::kBool, FieldType::kU64, FieldType::kU64, FieldType::kBool, FieldType::kU64, FieldType::kBool, FieldType::kU64, FieldType::kU64}},
     {"mount.attributes", 2, 5, {FieldType::kStr, FieldType::kU64, FieldType::kU64, FieldType::kBool, FieldType::kU64}},
-    {"mount.openTree", 1, 3, {FieldType::kStr, FieldType::kBool, FieldType::kSlot}},
+    {"mount.openTree", 1, 4, {FieldType::kStr, FieldType::kBool, FieldType::kSlot, FieldType::kBool}},
     {"root.pivot", 2, 1, {FieldType::kU64}},
     {"root.propagation", 2, 1, {FieldType::kU64}},
     {"root.readonly", 2, 0, {}},
@@ -296,8 +311,8 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
+    {"mount.idmap", 1, 3, {FieldType::kSlot, FieldType::kSlot, FieldType::kBool}},
+    {"net.moveDevice", 1, 2, {FieldType::kStr, FieldType::kStr}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -334,8 +349,30 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
-    {"hook.run", 3, 8, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kU64, FieldType::kStr, FieldType::kStr}},
+    {"hook.run", 3, 9, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStr}},
     {"pidfd.send", 1, 1, {FieldType::kStr}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {"resctrl.create", 1, 5, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kBool, FieldType::kBool}},
+    {"resctrl.write", 1, 4, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStr}},
+    {"resctrl.join", 1, 4, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kBool}},
+    {"resctrl.remove", 1, 3, {FieldType::kStr, FieldType::kU64, FieldType::kStr}},
 };
 
 /// Tells the other side that this point is reached.
@@ -730,6 +767,18 @@ struct CapsApply {
         ambient(r.u64(3)) {}
 };
 
+/// Makes a user namespace with these maps and nobody in it, for mount.idmap: a process that does nothing else lives as long as the step.
+struct UsernsOpen {
+  static constexpr StepKind kKind = StepKind::kUsernsOpen;
+  Str uid_map;
+  Str gid_map;
+  Slot slot;
+  explicit UsernsOpen(const Record& r)
+      : uid_map(r.str(0)),
+        gid_map(r.str(1)),
+        slot(r.slot(2)) {}
+};
+
 /// Sets the propagation of the namespace's whole tree before anything is mounted.
 struct MountPropagation {
   static constexpr StepKind kKind = StepKind::kMountPropagation;
@@ -776,7 +825,7 @@ struct MountFilesystem {
         mount_flags(r.u64(10)) {}
 };
 
-/// Bind mount: open_tree of the source (a host path, or a tree opened by the host in the slot), attributes set on the detached tree, move_mount onto the target, which is made like the source if missing. `magic`, if not 0, is the file system type that the source must have.
+/// Bind mount: open_tree of the source (a host path, or a tree opened by the host in the slot), attributes set on the detached tree, move_mount onto the target, which is made like the source if missing. `magic`, if not 0, is the file system type that the source must have. `links` says what a symbolic link that is the source or the target means.
 struct MountBind {
   static constexpr StepKind kKind = StepKind::kMountBind;
   Str source;
@@ -789,6 +838,7 @@ struct MountBind {
   uint64_t propagation;
   bool no_symlinks;
   uint64_t magic;
+  uint64_t links;
   explicit MountBind(const Record& r)
       : source(r.str(0)),
         slot(r.slot(1)),
@@ -799,7 +849,8 @@ struct MountBind {
         attr_recursive(r.bool_(6)),
         propagation(r.u64(7)),
         no_symlinks(r.bool_(8)),
-        magic(r.u64(9)) {}
+        magic(r.u64(9)),
+        links(r.u64(10)) {}
 };
 
 /// Changes attributes or propagation of a mount made before.
@@ -818,16 +869,18 @@ struct MountAttributes {
         propagation(r.u64(4)) {}
 };
 
-/// Opens a detached copy of a host path for a container whose user cannot reach it; mounts made in the copy do not propagate to the host.
+/// Opens a detached copy of a host path for a container whose user cannot reach it, or for mount.idmap; mounts made in the copy do not propagate to the host. `noFollow`: a symbolic link is itself the source.
 struct MountOpenTree {
   static constexpr StepKind kKind = StepKind::kMountOpenTree;
   Str source;
   bool recursive;
   Slot slot;
+  bool no_follow;
   explicit MountOpenTree(const Record& r)
       : source(r.str(0)),
         recursive(r.bool_(1)),
-        slot(r.slot(2)) {}
+        slot(r.slot(2)),
+        no_follow(r.bool_(3)) {}
 };
 
 /// Enters the root: pivot_root through file descriptors, MS_MOVE and chroot (--no-pivot), or chroot alone.
@@ -1037,6 +1090,28 @@ struct FsLabel {
         label(r.str(3)) {}
 };
 
+/// Maps the ids of the detached tree in the slot (the mount, or all of them if `recursive`) as the user namespace in the other slot does: MOUNT_ATTR_IDMAP, Linux 5.12.
+struct MountIdmap {
+  static constexpr StepKind kKind = StepKind::kMountIdmap;
+  Slot tree;
+  Slot userns;
+  bool recursive;
+  explicit MountIdmap(const Record& r)
+      : tree(r.slot(0)),
+        userns(r.slot(1)),
+        recursive(r.bool_(2)) {}
+};
+
+/// Moves a network device into the container's network namespace under this name (`%d` in it stands for the first free number), adds its permanent global addresses again and sets it up; undo moves it back as it was, with its addresses and routes.
+struct NetMoveDevice {
+  static constexpr StepKind kKind = StepKind::kNetMoveDevice;
+  Str device;
+  Str name;
+  explicit NetMoveDevice(const Record& r)
+      : device(r.str(0)),
+        name(r.str(1)) {}
+};
+
 /// Makes the cgroup and its missing parents below a verified cgroup file system; undo removes what it made. One that is there already must be without processes and not frozen. v1: `cpuset` fills empty cpuset.cpus and cpuset.mems from the parents. v2: enables `controllers` in every parent, where they can be; that one of `needed` cannot is an error.
 struct CgroupCreate {
   static constexpr StepKind kKind = StepKind::kCgroupCreate;
@@ -1179,6 +1254,62 @@ struct CgroupDelegate {
         uid(r.u64(2)) {}
 };
 
+/// Makes a directory (a class, or a monitoring group in mon_groups of one); undo removes it. One that is there is used if `existing`, otherwise an error; `make` false: it must be there.
+struct ResctrlCreate {
+  static constexpr StepKind kKind = StepKind::kResctrlCreate;
+  Str root;
+  uint64_t magic;
+  Str path;
+  bool make;
+  bool existing;
+  explicit ResctrlCreate(const Record& r)
+      : root(r.str(0)),
+        magic(r.u64(1)),
+        path(r.str(2)),
+        make(r.bool_(3)),
+        existing(r.bool_(4)) {}
+};
+
+/// Writes a line to schemata of the directory; undo writes back what was there. A failure says what info/last_cmd_status says.
+struct ResctrlWrite {
+  static constexpr StepKind kKind = StepKind::kResctrlWrite;
+  Str root;
+  uint64_t magic;
+  Str path;
+  Str value;
+  explicit ResctrlWrite(const Record& r)
+      : root(r.str(0)),
+        magic(r.u64(1)),
+        path(r.str(2)),
+        value(r.str(3)) {}
+};
+
+/// Writes the container's process to tasks of the directory; `gone` says whether a missing one is no error.
+struct ResctrlJoin {
+  static constexpr StepKind kKind = StepKind::kResctrlJoin;
+  Str root;
+  uint64_t magic;
+  Str path;
+  bool gone;
+  explicit ResctrlJoin(const Record& r)
+      : root(r.str(0)),
+        magic(r.u64(1)),
+        path(r.str(2)),
+        gone(r.bool_(3)) {}
+};
+
+/// Removes the directory; a missing one is no error.
+struct ResctrlRemove {
+  static constexpr StepKind kKind = StepKind::kResctrlRemove;
+  Str root;
+  uint64_t magic;
+  Str path;
+  explicit ResctrlRemove(const Record& r)
+      : root(r.str(0)),
+        magic(r.u64(1)),
+        path(r.str(2)) {}
+};
+
 /// Compiles the profile with libseccomp into the slot, or takes it from the cache directory (none if empty). Rule i answers syscall names[i] with actions[i]; conditions are groups of five: rule, argument, operator, value, second value. `newerAction` answers numbers above the highest that the profile names.
 struct SeccompCompile {
   static constexpr StepKind kKind = StepKind::kSeccompCompile;
@@ -1227,7 +1358,7 @@ struct SeccompListener {
         state(r.strs(1)) {}
 };
 
-/// Runs a hook with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit.
+/// Runs a hook in this directory (or in / where that cannot be entered) with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit.
 struct HookRun {
   static constexpr StepKind kKind = StepKind::kHookRun;
   Str hook;
@@ -1235,6 +1366,7 @@ struct HookRun {
   Str path;
   Strs args;
   Strs env;
+  Str directory;
   uint64_t timeout_ms;
   Str state_before;
   Str state_after;
@@ -1244,9 +1376,10 @@ struct HookRun {
         path(r.str(2)),
         args(r.strs(3)),
         env(r.strs(4)),
-        timeout_ms(r.u64(5)),
-        state_before(r.str(6)),
-        state_after(r.str(7)) {}
+        directory(r.str(5)),
+        timeout_ms(r.u64(6)),
+        state_before(r.str(7)),
+        state_after(r.str(8)) {}
 };
 
 /// Sends a pidfd of the container's process to a unix socket.
@@ -1276,10 +1409,13 @@ struct PidfdSend {
   X(NsOpen) \
   X(NsOpenProcess) \
   X(UsernsMap) \
+  X(UsernsOpen) \
   X(MountOpenTree) \
   X(ConsoleConnect) \
   X(ConsolePair) \
   X(RootDetach) \
+  X(MountIdmap) \
+  X(NetMoveDevice) \
   X(CgroupCreate) \
   X(CgroupWrite) \
   X(CgroupOpen) \
@@ -1291,6 +1427,10 @@ struct PidfdSend {
   X(CgroupWriteFirst) \
   X(CgroupEnter) \
   X(CgroupDelegate) \
+  X(ResctrlCreate) \
+  X(ResctrlWrite) \
+  X(ResctrlJoin) \
+  X(ResctrlRemove) \
   X(SeccompCompile) \
   X(SeccompListener) \
   X(HookRun) \

@@ -1,3 +1,4 @@
+#include <climits>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -143,6 +144,27 @@ Status ModeOption(const abi::MountFilesystem& step, int target, bool existed, ch
   return Status::Ok();
 }
 
+mount_tree::TargetLinks TargetLinksOf(bool no_symlinks) {
+  return no_symlinks ? mount_tree::TargetLinks::kRefuse : mount_tree::TargetLinks::kFollow;
+}
+
+/// Makes a symbolic link like the source in place of a mount. One that is there already must say the same.
+Status CopyLink(InitContext& ctx, int link, const abi::MountBind& step) {
+  char text[PATH_MAX], found[PATH_MAX];
+  const ssize_t size = readlinkat(link, "", text, sizeof text - 1);
+  if (size < 0) return Status::Fail(Op::kReadlinkat, errno, step.source.data);
+  text[size] = '\0';
+  UniqueFd parent;
+  const char* name;
+  TSRUN_TRY(in_root::OpenParent(ctx.root.get(), step.target.data, parent, name));
+  if (symlinkat(text, parent.get(), name) == 0) return Status::Ok();
+  if (errno != EEXIST) return Status::Fail(Op::kSymlinkat, errno, step.target.data);
+  const ssize_t found_size = readlinkat(parent.get(), name, found, sizeof found);
+  if (found_size != size || memcmp(found, text, static_cast<size_t>(size)) != 0)
+    return Status::Fail(Op::kVerify, EEXIST, step.target.data, 0, "another file is there");
+  return Status::Ok();
+}
+
 /// A mount on the root itself is the root from now on: later targets lie in it.
 void FollowRoot(InitContext& ctx, const abi::Str& target, UniqueFd mount) {
   if (target.size == 0) ctx.root = static_cast<UniqueFd&&>(mount);
@@ -159,7 +181,8 @@ Status Run(InitContext&, const abi::MountPropagation& step) {
 Status Run(InitContext& ctx, const abi::MountFilesystem& step) {
   UniqueFd target, tree;
   bool existed;
-  TSRUN_TRY(mount_tree::OpenTarget(ctx.root.get(), step.target.data, true, step.no_symlinks, target, existed));
+  TSRUN_TRY(
+      mount_tree::OpenTarget(ctx.root.get(), step.target.data, true, TargetLinksOf(step.no_symlinks), target, existed));
   char mode[kModeOption];
   TSRUN_TRY(ModeOption(step, target.get(), existed, mode));
 
@@ -181,18 +204,23 @@ Status Run(InitContext& ctx, const abi::MountFilesystem& step) {
 }
 
 Status Run(InitContext& ctx, const abi::MountBind& step) {
+  constexpr uint64_t kOpenLink = abi::kLinkSourceNoFollow | abi::kLinkCopy;
   UniqueFd opened;
   if (step.slot.none())
-    TSRUN_TRY(mount_tree::Clone(AT_FDCWD, step.source.data, step.recursive, opened));
+    TSRUN_TRY(mount_tree::Clone(AT_FDCWD, step.source.data, step.recursive, opened,
+                                (step.links & kOpenLink) != 0 ? in_root::Links::kRefuse : in_root::Links::kFollow));
   else
     opened = static_cast<UniqueFd&&>(ctx.slots.at(static_cast<uint32_t>(step.slot.number)));
   struct stat st;
   if (fstat(opened.get(), &st) != 0) return Status::Fail(Op::kFstat, errno, step.source.data);
+  if (S_ISLNK(st.st_mode) && (step.links & abi::kLinkCopy) != 0) return CopyLink(ctx, opened.get(), step);
   if (step.magic != 0) TSRUN_TRY(mount_tree::CheckMagic(opened.get(), step.magic, step.source.data));
   UniqueFd target;
   bool existed;
-  TSRUN_TRY(
-      mount_tree::OpenTarget(ctx.root.get(), step.target.data, S_ISDIR(st.st_mode), step.no_symlinks, target, existed));
+  const mount_tree::TargetLinks links = (step.links & abi::kLinkTargetNoFollow) != 0
+                                            ? mount_tree::TargetLinks::kKeepLast
+                                            : TargetLinksOf(step.no_symlinks);
+  TSRUN_TRY(mount_tree::OpenTarget(ctx.root.get(), step.target.data, S_ISDIR(st.st_mode), links, target, existed));
   const mount_tree::Changes changes = {.set = step.attr_set,
                                        .clear = step.attr_clear,
                                        .recursive = step.attr_recursive,

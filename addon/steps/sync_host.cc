@@ -18,13 +18,13 @@ Status HowItEnded(const HostContext& ctx) {
   return Status::Fail(Op::kPeer, EPIPE, "tsrun-init");
 }
 
-} // namespace
-
-Status ReceiveMessage(HostContext& ctx, Message& message) {
+/// Receives a message, or learns that the other end is closed.
+Status ReceiveOrEnd(HostContext& ctx, Message& message, bool& end) {
   if (!ctx.sync.valid()) return Status::Fail(Op::kPeer, ENOTCONN, "no process was spawned");
   const ssize_t got = seqpacket::Receive(ctx.sync.get(), &message, sizeof message);
   if (got < 0) return Status::Fail(Op::kRecvmsg, errno, "sync socket");
-  if (got == 0) return HowItEnded(ctx);
+  end = got == 0;
+  if (end) return Status::Ok();
   if (static_cast<size_t>(got) < kShortMessage) return Status::Fail(Op::kVerify, EPROTO, "sync message");
   if (message.type == MessageType::kFault) {
     kill(getpid(), SIGKILL); // a test asked for our death at this step of the container
@@ -36,6 +36,14 @@ Status ReceiveMessage(HostContext& ctx, Message& message) {
     return Status::Fail(Op::kPeer, EPIPE, "container");
   }
   return Status::Ok();
+}
+
+} // namespace
+
+Status ReceiveMessage(HostContext& ctx, Message& message) {
+  bool end = false;
+  TSRUN_TRY(ReceiveOrEnd(ctx, message, end));
+  return end ? HowItEnded(ctx) : Status::Ok();
 }
 
 Status Run(HostContext& ctx, const abi::SyncSignal& step) {
@@ -68,11 +76,10 @@ Status Run(HostContext& ctx, const abi::SyncWait& step) {
 
 Status Run(HostContext& ctx, const abi::ProcessWaitExec&) {
   Message message;
-  const Status status = ReceiveMessage(ctx, message);
-  if (ctx.container_failed) return status;
-  if (status.ok()) return Status::Fail(Op::kVerify, EPROTO, "message instead of execve");
-  // End of file: close-on-exec closed the socket, whatever became of the program since.
-  if (status.op == Op::kRecvmsg || status.op == Op::kVerify) return status;
+  bool end = false;
+  TSRUN_TRY(ReceiveOrEnd(ctx, message, end));
+  if (!end) return Status::Fail(Op::kVerify, EPROTO, "message instead of execve");
+  // Close-on-exec closed the socket, whatever became of the program since. Not to be waited for: it may run for ever.
   ctx.sync.reset();
   return Status::Ok();
 }

@@ -41,6 +41,11 @@ describe("parseJson", () => {
 describe("validateConfig", () => {
   test("finds nothing wrong with a good configuration", () => expect(lines(good)).toBe(""));
 
+  test("takes a device's mode with the type of file in it, as podman and docker write it", () => {
+    const devices = [{ type: "c", path: "/dev/fuse", major: 10, minor: 229, fileMode: 0o020600 }];
+    expect(lines({ ...good, linux: { ...good.linux, devices } })).toBe("");
+  });
+
   test("says where and what, for all problems at once", () => {
     expect(lines({ ...good, process: { cwd: "x", args: [], rlimits: [] }, hostname: 7 })).toBe(
       "config.json:21:2: /hostname: found 7, wanted a string",

@@ -82,15 +82,7 @@ function checkNamespaces(problems: Problems, linux: Linux, has: (type: Namespace
     if ((linux.gidMappings?.length ?? 0) === 0)
       problems.error("/linux/gidMappings", linux.gidMappings, "at least one mapping for the new user namespace");
   }
-  for (const name of ["uidMappings", "gidMappings"] as const) {
-    for (const [i, mapping] of (linux[name] ?? []).entries()) {
-      if (mapping.size === 0) problems.error(`/linux/${name}/${i}/size`, 0, "a size above 0");
-      for (const side of ["containerID", "hostID"] as const) {
-        if (mapping[side] + mapping.size > 4_294_967_296)
-          problems.error(`/linux/${name}/${i}`, mapping, `${side} + size of at most 2^32`);
-      }
-    }
-  }
+  checkMappings(problems, "/linux", linux);
   // config-linux.md "Offset for Time Namespace".
   if (linux.timeOffsets !== undefined && !has("time"))
     problems.error("/linux/timeOffsets", linux.timeOffsets, "no offsets without a new time namespace");
@@ -102,17 +94,41 @@ function checkNamespaces(problems: Problems, linux: Linux, has: (type: Namespace
       if (!path.startsWith("/")) problems.error(`/linux/${name}/${i}`, path, "an absolute path");
     }
   }
-  // config-linux.md "Network Devices".
-  for (const [name, device] of Object.entries(linux.netDevices ?? {})) {
-    const pointer = `/linux/netDevices/${escapeSegment(name)}`;
+  checkNetDevices(problems, linux, has);
+}
+
+/** config-linux.md "Network Devices". */
+function checkNetDevices(problems: Problems, linux: Linux, has: (type: NamespaceType) => boolean): void {
+  // dev_valid_name in the kernel: 1 to 15 bytes, no slash, colon or space.
+  const valid = (name: string): boolean =>
+    Buffer.byteLength(name) <= 15 && /^[^/:\s]+$/.test(name) && name !== "." && name !== "..";
+  const names = new Set<string>();
+  for (const [device, { name = "" }] of Object.entries(linux.netDevices ?? {})) {
+    const pointer = `/linux/netDevices/${escapeSegment(device)}`;
     if (!has("network")) problems.error(pointer, device, "a network namespace to move it to");
-    for (const [where, text] of [
-      [pointer, name],
-      [`${pointer}/name`, device.name ?? name],
-    ] as const) {
-      // dev_valid_name in the kernel: 1 to 15 bytes, no slash, colon or space.
-      if (!/^[^/:\s]{1,15}$/.test(text) || text === "." || text === "..")
-        problems.error(where, text, "a device name of 1 to 15 characters");
+    if (!valid(device)) problems.error(pointer, device, "a device name of 1 to 15 bytes");
+    if (name === "") continue;
+    if (!valid(name)) problems.error(`${pointer}/name`, name, "a device name of 1 to 15 bytes");
+    // dev_alloc_name: at most one number.
+    else if (name.includes("%") && !/^[^%]*%d[^%]*$/.test(name))
+      problems.error(`${pointer}/name`, name, 'a name, or a template with one "%d"');
+  }
+  for (const [device, { name = "" }] of Object.entries(linux.netDevices ?? {})) {
+    const inside = name === "" ? device : name;
+    if (names.has(inside) && !inside.includes("%"))
+      problems.error(`/linux/netDevices/${escapeSegment(device)}`, inside, "a name in the container of its own");
+    names.add(inside);
+  }
+}
+
+function checkMappings(problems: Problems, at: string, mappings: Pick<Linux, "uidMappings" | "gidMappings">): void {
+  for (const name of ["uidMappings", "gidMappings"] as const) {
+    for (const [i, mapping] of (mappings[name] ?? []).entries()) {
+      if (mapping.size === 0) problems.error(`${at}/${name}/${i}/size`, 0, "a size above 0");
+      for (const side of ["containerID", "hostID"] as const) {
+        if (mapping[side] + mapping.size > 4_294_967_296)
+          problems.error(`${at}/${name}/${i}`, mapping, `${side} + size of at most 2^32`);
+      }
     }
   }
 }
@@ -143,6 +159,7 @@ function checkMounts(problems: Problems, config: Config): void {
         { uidMappings: mount.uidMappings, gidMappings: mount.gidMappings },
         "uidMappings and gidMappings together",
       );
+    checkMappings(problems, pointer, mount);
     const bind =
       mount.type === "bind" || (mount.options?.some((option) => option === "bind" || option === "rbind") ?? false);
     if (bind && (mount.source ?? "") === "") problems.error(`${pointer}/source`, mount.source, "the path to bind");

@@ -13,7 +13,8 @@ import { keepsOriginalGroups } from "./identity.ts";
 import type { CompileInput, CreateOptions } from "./input.ts";
 import { hasNamespace, isCreated, namespaceFlags, ownNamespaces, processShape } from "./namespaces.ts";
 import { finishSteps, keyringSteps, oomSteps, type ProcessSpec } from "./process.ts";
-import { type Rlimit, rlimitSteps } from "./rlimits.ts";
+import { joinSteps, type Resctrl } from "./resctrl.ts";
+import { type Rlimit, rlimitSteps, stackLimitSync } from "./rlimits.ts";
 import { affinitySteps, type CpuAffinity, type Scheduling, schedulingSteps, startsElsewhere } from "./scheduling.ts";
 import { compileSeccomp } from "./seccomp.ts";
 
@@ -41,6 +42,8 @@ export interface ExecInput {
   /** The container's init. */
   readonly init: { readonly pid: number; readonly startTime: bigint };
   readonly cgroups: readonly ExecCgroup[];
+  /** The container's class, if it has one. */
+  readonly resctrl?: Resctrl | undefined;
   /**
    * How the process gets into them. `born` is the fast way, without the kernel's grace period. `moved` is for a container
    * at its limit of processes, which stops only births, and for a frozen one, in which the clone itself would stop.
@@ -129,6 +132,7 @@ export function compileExec(input: ExecInput): { readonly plan: Plan; readonly w
   const seccomp = compileSeccomp({ ...container, options, running: input.init });
   const affinity = affinitySteps(process.execCPUAffinity);
   const fork = hasNamespace(shape, "pid");
+  const stackLimit = stackLimitSync(process.rlimits);
 
   const born = input.entry === "born" && !startsElsewhere(process.execCPUAffinity) ? input.cgroups : [];
   const entered = born.filter(({ version }) => version === 1);
@@ -151,9 +155,12 @@ export function compileExec(input: ExecInput): { readonly plan: Plan; readonly w
       cgroup: opened === undefined ? null : CGROUP_SLOT,
       keepFds: options.preserveFds,
     },
+    ...stackLimit.host,
     ...(fork ? [{ kind: "process.adopt" } as const] : []),
     ...joined.map(({ hierarchy, path, fallback }) => ({ kind: "cgroup.join", hierarchy, path, fallback }) as const),
     ...affinity.final,
+    // The administrator may have removed it meanwhile.
+    ...(input.resctrl === undefined ? [] : joinSteps(input.resctrl, true)),
     ...oomSteps(process.oomScoreAdj),
     ...rlimitSteps(process.rlimits, facts.launch.nofile),
     ...schedulingSteps(process),
@@ -163,6 +170,7 @@ export function compileExec(input: ExecInput): { readonly plan: Plan; readonly w
     { kind: "process.waitExec" },
   ];
   const steps: ContainerStep[] = [
+    ...stackLimit.container,
     { kind: "process.signals", ignored: facts.launch.ignoredSignals },
     // All at once: the kernel takes the user namespace first and checks the others by what it gives.
     { kind: "ns.join", slot: INIT_SLOT, types: ownNamespaces(shape) | namespaceFlags.mount },

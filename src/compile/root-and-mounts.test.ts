@@ -369,7 +369,7 @@ describe("devices", () => {
 
   test("one of config.json replaces the default of the same path; a fifo's number means nothing", () => {
     const devices = [
-      { path: "/dev//zero", type: "c", major: 1, minor: 5, fileMode: 0o100600 & 0o7777, uid: 3 },
+      { path: "/dev//zero", type: "c", major: 1, minor: 5, fileMode: 0o020600, uid: 3 },
       { path: "/dev/pipe", type: "p", major: 9, minor: 9 },
       { path: "/dev/loop0", type: "b", major: 7, minor: 0 },
     ];

@@ -14,6 +14,7 @@ const plan: Plan = {
       path: "/bin/hook",
       args: ["hook"],
       env: [],
+      directory: "/",
       timeoutMs: 1000,
       stateBefore: "{}",
       stateAfter: "",

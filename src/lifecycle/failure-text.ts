@@ -111,8 +111,28 @@ function adviceOf(plan: Plan, failure: StepFailure): string | undefined {
   if (op === "killed" && path === "tsrun-init" && detail === SIGKILL) {
     return "is /linux/resources/memory/limit enough? The kernel's log says whether it ran out of memory";
   }
-  if (kind === "ns.unshare" && (name === "ENOSPC" || name === "EUSERS")) return "a limit of /proc/sys/user is reached";
+  if ((kind === "ns.unshare" || kind === "userns.open") && (name === "ENOSPC" || name === "EUSERS")) {
+    return "a limit of /proc/sys/user is reached";
+  }
   if (kind === "mount.filesystem" && name === "ENODEV") return "the kernel does not know this file system";
+  if (kind === "mount.idmap") {
+    if (name === "EINVAL") {
+      return "the file system of the source must support id-mapped mounts: ext4, xfs and FAT since Linux 5.12, btrfs 5.15, tmpfs 6.3; and be mapped only once";
+    }
+    if (name === "EPERM") return "it needs CAP_SYS_ADMIN in the user namespace in which the source was mounted";
+  }
+  if (kind === "resctrl.create") {
+    if (name === "ENOSPC")
+      return "the processor has no class or monitor left: remove directories of resctrl, or share one with closID";
+    if (name === "ENOENT")
+      return "a closID without schemata names a class that is there; the kernel makes mon_groups only where it can monitor";
+    if (name === "EEXIST") return "a monitoring group of this id is there already";
+  }
+  if (kind === "net.moveDevice") {
+    if (name === "ENODEV") return "ip link shows the devices that there are";
+    if (name === "EEXIST") return 'give it another name, or a template such as "eth%d"';
+    if (name === "EINVAL") return "devices such as lo, bridges and tunnels cannot leave their network namespace";
+  }
   if (kind === "console.connect" && (name === "ECONNREFUSED" || name === "ENOENT")) {
     return `nobody listens on ${path}: start the receiver of the terminal first`;
   }

@@ -24,6 +24,7 @@ import {
   processShape,
   serveNamespaces,
 } from "../compile/namespaces.ts";
+import { rlimitSteps, stackLimitSync } from "../compile/rlimits.ts";
 import { encodePlan, point } from "../plan/encode.ts";
 import { type ContainerStep, type HostStep, pivotMethods } from "../plan/vocabulary.ts";
 import { openSession, type StepFailure } from "./native.ts";
@@ -74,6 +75,22 @@ function program(
 }
 const field = (status: string, name: string): string =>
   new RegExp(`^${name}:[\\t ]*(.*?) *$`, "m").exec(status)?.[1] ?? "";
+
+describe("process.waitExec", () => {
+  test("waits for the execve, not for the program's end", () => {
+    const session = openSession();
+    try {
+      const outcome = session.execute(
+        encodePlan({ title: "test", host: [spawn, { kind: "process.waitExec" }], container: [run("sleep", "2")] }),
+      );
+      expect(outcome.failure).toBeUndefined();
+      expect(readFileSync(`/proc/${outcome.pid}/stat`, "utf8")).toMatch(/^\d+ \(sleep\) [RSD] /);
+    } finally {
+      session.rollback();
+      session.close();
+    }
+  });
+});
 
 describe("identity and capabilities", () => {
   const NET_BIND = 1n << 10n;
@@ -224,6 +241,25 @@ describe("signals, limits, descriptors, directory", () => {
     expect(output).toMatch(/^321\n99\n100\n$/m);
   });
 
+  test("a stack limit is not undone by the end of tsrun-init's execve", () => {
+    const rlimits = [{ type: "RLIMIT_STACK", soft: 10 << 20, hard: 20 << 20 }];
+    const { host, container } = stackLimitSync(rlimits);
+    // It was lost most of the times, not always.
+    for (let i = 0; i < 10; i++) {
+      const { output } = program(
+        [
+          spawn,
+          ...host,
+          ...rlimitSteps(rlimits, { soft: 100n, hard: 100n }),
+          { kind: "sync.signal", point: point("host-ready") },
+        ],
+        [...container, { kind: "sync.wait", point: point("host-ready") }],
+        "ulimit -Ss; ulimit -Hs",
+      );
+      expect(output).toBe("10240\n20480\n");
+    }
+  });
+
   test("no descriptor but the standard ones reaches the program", () => {
     const { output } = program([spawn], [{ kind: "fds.closeOnExec", first: 3 }], "ls /proc/self/fd");
     expect(output.split("\n").filter((line) => line !== "")).toEqual(["0", "1", "2", "3"]); // 3 is ls's own
@@ -271,6 +307,7 @@ describe("finding the program", () => {
         propagation: 0,
         noSymlinks: false,
         magic: 0,
+        links: 0,
       },
       { kind: "root.pivot", method: pivotMethods.chroot },
     ];
@@ -426,6 +463,22 @@ describe("hooks", () => {
     // PWD and _ are the shell's own.
     expect(rest.filter((line) => line.includes("=") && !/^(PWD|_|SHLVL|OLDPWD)=/.test(line))).toEqual(["ONLY=this"]);
     expect(rest.filter((line) => /^\d+$/.test(line))).toEqual(["0", "1", "2", "3"]);
+  });
+
+  test("run in the bundle, or in the root when that is gone", () => {
+    const path = join(directory, "hook");
+    const where = (bundle: string): string => {
+      const steps = hookSteps(
+        "createRuntime",
+        { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", `pwd >${path}`] }] },
+        { ...container, bundle },
+        "live",
+      );
+      expect(withHook(steps).failure).toBeUndefined();
+      return readFileSync(path, "utf8").trim();
+    };
+    expect(where(directory)).toBe(directory);
+    expect(where("/no/bundle")).toBe("/");
   });
 
   test("tell their status, signal, timeout and last words", () => {

@@ -1,4 +1,12 @@
-import { type FieldType, type Plan, type RenderHint, type Step, syncPoints, vocabulary } from "./vocabulary.ts";
+import {
+  type FieldType,
+  linkRules,
+  type Plan,
+  type RenderHint,
+  type Step,
+  syncPoints,
+  vocabulary,
+} from "./vocabulary.ts";
 
 /** Text beyond this many characters is cut; its length and hash stand for the rest, so that two texts never look alike. */
 const LONG = 160;
@@ -87,6 +95,7 @@ const hints: Readonly<Record<RenderHint, (value: bigint) => string>> = {
   rlimit: numbered(rlimits),
   point: oneOf(syncPoints),
   devtype: oneOf({ fifo: 0o10000, char: 0o20000, block: 0o60000 }),
+  links: bits(linkRules),
   pivot: numbered(["pivot_root", "MS_MOVE", "chroot"]),
   sched: numbered(["OTHER", "FIFO", "RR", "BATCH", "ISO", "IDLE", "DEADLINE"]),
   schedflags: bits({
@@ -124,7 +133,7 @@ function quote(text: string): string {
 }
 
 /** Hints of masks, which say nothing when they are empty. */
-const neutral: ReadonlySet<RenderHint> = new Set(["attr", "prop", "hex", "clone", "schedflags"]);
+const neutral: ReadonlySet<RenderHint> = new Set(["attr", "prop", "hex", "clone", "schedflags", "links"]);
 
 /** One field as text, or undefined when it says nothing: false, no slot, an empty list or text, no flags. */
 function renderField(value: unknown, type: FieldType, hint: RenderHint | undefined): string | undefined {
