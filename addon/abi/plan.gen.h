@@ -7,7 +7,7 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0xa1adf1cu;
+inline constexpr uint32_t kVocabularyHash = 0xdf4a675eu;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
@@ -34,6 +34,13 @@ enum class StepKind : uint16_t {
   kProcessExec = 24,
   kFdsCloseOnExec = 25,
   kKeyringJoin = 26,
+  kProcessScheduler = 27,
+  kProcessIoPriority = 28,
+  kProcessAffinity = 29,
+  kProcessSpawnAffinity = 33,
+  kProcessPersonality = 34,
+  kProcessMemoryPolicy = 35,
+  kLsmAttribute = 36,
   kGateListen = 30,
   kGateWait = 31,
   kGateOpen = 32,
@@ -73,6 +80,7 @@ enum class StepKind : uint16_t {
   kRootOpen = 82,
   kDeviceReopenNull = 83,
   kRootDetach = 84,
+  kFsLabel = 85,
   kMountIdmap = 92,
   kNetMoveDevice = 93,
   kCgroupCreate = 100,
@@ -92,6 +100,7 @@ enum class StepKind : uint16_t {
   kResctrlRemove = 153,
   kSeccompCompile = 120,
   kSeccompLoad = 121,
+  kSeccompListener = 122,
   kHookRun = 130,
   kPidfdSend = 131,
 };
@@ -169,7 +178,14 @@ enum class Op : uint16_t {
   kInjected = 68,
   kUtimensat = 69,
   kPthreadCreate = 70,
-  kRtnetlink = 71,
+  kSchedSetattr = 71,
+  kSchedSetaffinity = 72,
+  kIoprioSet = 73,
+  kPersonality = 74,
+  kSetMempolicy = 75,
+  kFsetxattr = 76,
+  kPidfdGetfd = 77,
+  kRtnetlink = 78,
 };
 
 enum class SyncPoint : uint64_t {
@@ -230,16 +246,16 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"process.exec", 2, 5, {FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kBool}},
     {"fds.closeOnExec", 2, 1, {FieldType::kU64}},
     {"keyring.join", 2, 2, {FieldType::kStr, FieldType::kU64}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
+    {"process.scheduler", 1, 7, {FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64}},
+    {"process.ioPriority", 1, 2, {FieldType::kU64, FieldType::kU64}},
+    {"process.affinity", 1, 1, {FieldType::kU64s}},
     {"gate.listen", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kSlot}},
     {"gate.wait", 2, 1, {FieldType::kSlot}},
     {"gate.open", 1, 2, {FieldType::kStr, FieldType::kStr}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
+    {"process.spawnAffinity", 1, 1, {FieldType::kU64s}},
+    {"process.personality", 2, 1, {FieldType::kU64}},
+    {"process.memoryPolicy", 2, 2, {FieldType::kU64, FieldType::kU64s}},
+    {"lsm.attribute", 2, 3, {FieldType::kStr, FieldType::kStr, FieldType::kStr}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -276,7 +292,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"device.bind", 2, 5, {FieldType::kStr, FieldType::kStr, FieldType::kU64, FieldType::kU64, FieldType::kU64}},
     {"fs.symlink", 2, 3, {FieldType::kStr, FieldType::kStr, FieldType::kBool}},
     {"fs.mkdir", 2, 2, {FieldType::kStr, FieldType::kU64}},
-    {"path.mask", 2, 1, {FieldType::kStr}},
+    {"path.mask", 2, 2, {FieldType::kStr, FieldType::kStr}},
     {"path.readonly", 2, 1, {FieldType::kStr}},
     {"console.connect", 1, 2, {FieldType::kStr, FieldType::kSlot}},
     {"console.pair", 1, 1, {FieldType::kSlot}},
@@ -288,7 +304,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"root.open", 2, 1, {FieldType::kStr}},
     {"device.reopenNull", 2, 0, {}},
     {"root.detach", 1, 2, {FieldType::kStr, FieldType::kBool}},
-    {nullptr, 0, 0, {}},
+    {"fs.label", 2, 4, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStr}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -324,7 +340,8 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {"seccomp.compile", 1, 9, {FieldType::kU64, FieldType::kU64, FieldType::kU64s, FieldType::kStrs, FieldType::kU64s, FieldType::kU64s, FieldType::kBool, FieldType::kStr, FieldType::kSlot}},
-    {"seccomp.load", 2, 2, {FieldType::kSlot, FieldType::kU64}},
+    {"seccomp.load", 2, 4, {FieldType::kSlot, FieldType::kU64, FieldType::kBool, FieldType::kBool}},
+    {"seccomp.listener", 1, 2, {FieldType::kStr, FieldType::kStrs}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -332,8 +349,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {"hook.run", 3, 8, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kU64, FieldType::kStr, FieldType::kStr}},
+    {"hook.run", 3, 9, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStr}},
     {"pidfd.send", 1, 1, {FieldType::kStr}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -536,6 +552,82 @@ struct KeyringJoin {
   explicit KeyringJoin(const Record& r)
       : name(r.str(0)),
         permissions(r.u64(1)) {}
+};
+
+/// sched_setattr on the container's process (real-time policies and a lower nice value need privilege in the initial user namespace). Times are nanoseconds.
+struct ProcessScheduler {
+  static constexpr StepKind kKind = StepKind::kProcessScheduler;
+  uint64_t policy;
+  uint64_t flags;
+  int64_t nice;
+  uint64_t priority;
+  uint64_t runtime;
+  uint64_t deadline;
+  uint64_t period;
+  explicit ProcessScheduler(const Record& r)
+      : policy(r.u64(0)),
+        flags(r.u64(1)),
+        nice(r.i64(2)),
+        priority(r.u64(3)),
+        runtime(r.u64(4)),
+        deadline(r.u64(5)),
+        period(r.u64(6)) {}
+};
+
+/// ioprio_set on the container's process (the real-time class needs privilege in the initial user namespace).
+struct ProcessIoPriority {
+  static constexpr StepKind kKind = StepKind::kProcessIoPriority;
+  uint64_t io_class;
+  uint64_t priority;
+  explicit ProcessIoPriority(const Record& r)
+      : io_class(r.u64(0)),
+        priority(r.u64(1)) {}
+};
+
+/// sched_setaffinity on the container's process: the CPUs that it may run on, bit n of the set is CPU n.
+struct ProcessAffinity {
+  static constexpr StepKind kKind = StepKind::kProcessAffinity;
+  U64s cpus;
+  explicit ProcessAffinity(const Record& r)
+      : cpus(r.u64s(0)) {}
+};
+
+/// Lets the next process.spawn clone while this thread runs on these CPUs, which the child inherits.
+struct ProcessSpawnAffinity {
+  static constexpr StepKind kKind = StepKind::kProcessSpawnAffinity;
+  U64s cpus;
+  explicit ProcessSpawnAffinity(const Record& r)
+      : cpus(r.u64s(0)) {}
+};
+
+/// personality(2), which decides what uname and execve take the machine for.
+struct ProcessPersonality {
+  static constexpr StepKind kKind = StepKind::kProcessPersonality;
+  uint64_t persona;
+  explicit ProcessPersonality(const Record& r)
+      : persona(r.u64(0)) {}
+};
+
+/// set_mempolicy(2): bit n of the set is memory node n. execve and fork keep it.
+struct ProcessMemoryPolicy {
+  static constexpr StepKind kKind = StepKind::kProcessMemoryPolicy;
+  uint64_t mode;
+  U64s nodes;
+  explicit ProcessMemoryPolicy(const Record& r)
+      : mode(r.u64(0)),
+        nodes(r.u64s(1)) {}
+};
+
+/// Writes a security attribute of the process (/proc/thread-self/attr/<lsm>/<name>, or attr/<name> if `lsm` is empty or the kernel has no directory of it), through a private procfs whose type is checked (CVE-2019-16884, CVE-2025-52881). An empty value clears it.
+struct LsmAttribute {
+  static constexpr StepKind kKind = StepKind::kLsmAttribute;
+  Str lsm;
+  Str name;
+  Str value;
+  explicit LsmAttribute(const Record& r)
+      : lsm(r.str(0)),
+        name(r.str(1)),
+        value(r.str(2)) {}
 };
 
 /// Makes the container's gate: a listening unix socket in its state directory.
@@ -874,12 +966,14 @@ struct FsMkdir {
         mode(r.u64(1)) {}
 };
 
-/// Hides a path: a verified /dev/null over a file, an empty read-only tmpfs over a directory; a missing path is none to hide.
+/// Hides a path: a verified /dev/null over a file, an empty read-only tmpfs (with this SELinux context, if not empty) over a directory; a missing path is none to hide.
 struct PathMask {
   static constexpr StepKind kKind = StepKind::kPathMask;
   Str path;
+  Str context;
   explicit PathMask(const Record& r)
-      : path(r.str(0)) {}
+      : path(r.str(0)),
+        context(r.str(1)) {}
 };
 
 /// Binds a path over itself read-only; a missing path is no error.
@@ -980,6 +1074,20 @@ struct RootDetach {
   explicit RootDetach(const Record& r)
       : path(r.str(0)),
         now(r.bool_(1)) {}
+};
+
+/// Gives the directory at this path inside the root a security label (extended attribute security.<lsm>), after checking that it is of this file system type.
+struct FsLabel {
+  static constexpr StepKind kKind = StepKind::kFsLabel;
+  Str path;
+  uint64_t magic;
+  Str lsm;
+  Str label;
+  explicit FsLabel(const Record& r)
+      : path(r.str(0)),
+        magic(r.u64(1)),
+        lsm(r.str(2)),
+        label(r.str(3)) {}
 };
 
 /// Maps the ids of the detached tree in the slot (the mount, or all of them if `recursive`) as the user namespace in the other slot does: MOUNT_ATTR_IDMAP, Linux 5.12.
@@ -1226,17 +1334,31 @@ struct SeccompCompile {
         slot(r.slot(8)) {}
 };
 
-/// Loads the compiled filter of the slot.
+/// Loads the compiled filter of the slot. `listener`: the kernel asks somebody about some of its system calls, and the host fetches the descriptor for that (seccomp.listener). `dumpable`: so that a host without privilege may.
 struct SeccompLoad {
   static constexpr StepKind kKind = StepKind::kSeccompLoad;
   Slot slot;
   uint64_t flags;
+  bool listener;
+  bool dumpable;
   explicit SeccompLoad(const Record& r)
       : slot(r.slot(0)),
-        flags(r.u64(1)) {}
+        flags(r.u64(1)),
+        listener(r.bool_(2)),
+        dumpable(r.bool_(3)) {}
 };
 
-/// Runs a hook with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit.
+/// Fetches the listener of the filter that the container has just loaded (pidfd_getfd) and sends it to a unix stream socket, with a text: `state` joined by the pid of the container's process.
+struct SeccompListener {
+  static constexpr StepKind kKind = StepKind::kSeccompListener;
+  Str path;
+  Strs state;
+  explicit SeccompListener(const Record& r)
+      : path(r.str(0)),
+        state(r.strs(1)) {}
+};
+
+/// Runs a hook in this directory (or in / where that cannot be entered) with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit.
 struct HookRun {
   static constexpr StepKind kKind = StepKind::kHookRun;
   Str hook;
@@ -1244,6 +1366,7 @@ struct HookRun {
   Str path;
   Strs args;
   Strs env;
+  Str directory;
   uint64_t timeout_ms;
   Str state_before;
   Str state_after;
@@ -1253,9 +1376,10 @@ struct HookRun {
         path(r.str(2)),
         args(r.strs(3)),
         env(r.strs(4)),
-        timeout_ms(r.u64(5)),
-        state_before(r.str(6)),
-        state_after(r.str(7)) {}
+        directory(r.str(5)),
+        timeout_ms(r.u64(6)),
+        state_before(r.str(7)),
+        state_after(r.str(8)) {}
 };
 
 /// Sends a pidfd of the container's process to a unix socket.
@@ -1276,6 +1400,10 @@ struct PidfdSend {
   X(ProcessOomScoreAdj) \
   X(ProcessRlimit) \
   X(ProcessWaitExec) \
+  X(ProcessScheduler) \
+  X(ProcessIoPriority) \
+  X(ProcessAffinity) \
+  X(ProcessSpawnAffinity) \
   X(GateListen) \
   X(GateOpen) \
   X(NsOpen) \
@@ -1304,6 +1432,7 @@ struct PidfdSend {
   X(ResctrlJoin) \
   X(ResctrlRemove) \
   X(SeccompCompile) \
+  X(SeccompListener) \
   X(HookRun) \
   X(PidfdSend)
 
@@ -1320,6 +1449,9 @@ struct PidfdSend {
   X(ProcessExec) \
   X(FdsCloseOnExec) \
   X(KeyringJoin) \
+  X(ProcessPersonality) \
+  X(ProcessMemoryPolicy) \
+  X(LsmAttribute) \
   X(GateWait) \
   X(NsJoin) \
   X(NsUnshare) \
@@ -1349,6 +1481,7 @@ struct PidfdSend {
   X(NetLoopback) \
   X(RootOpen) \
   X(DeviceReopenNull) \
+  X(FsLabel) \
   X(SeccompLoad) \
   X(HookRun)
 

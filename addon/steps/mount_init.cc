@@ -24,13 +24,22 @@ constexpr size_t kMaxKey = 255;
 /// "mode=" and an octal number.
 constexpr size_t kModeOption = 16;
 
+/// SELinux's options, whose labels have commas of their own (s0:c1,c2).
+bool IsLabel(const abi::Str& option) {
+  for (const char* key : {"context=", "fscontext=", "defcontext=", "rootcontext="})
+    if (strncmp(option.data, key, strlen(key)) == 0) return true;
+  return false;
+}
+
 /// Whether all of a step can be said by fsconfig.
 bool FitsFsconfig(const abi::MountFilesystem& step) {
   if (step.mount_flags != 0 || step.source.size > kMaxConfigText) return false;
-  for (uint32_t i = 0; i < step.options.size; i++)
-    // File systems that still read options as one text refuse a comma in a value.
-    if (step.options[i].size > kMaxConfigText || memchr(step.options[i].data, ',', step.options[i].size) != nullptr)
-      return false;
+  for (uint32_t i = 0; i < step.options.size; i++) {
+    const abi::Str option = step.options[i];
+    if (option.size > kMaxConfigText) return false;
+    // File systems that still read options as one text refuse a comma in a value; a label does not get to them.
+    if (memchr(option.data, ',', option.size) != nullptr && !IsLabel(option)) return false;
+  }
   return true;
 }
 
@@ -86,11 +95,18 @@ Status JoinOptions(const abi::MountFilesystem& step, const char* mode, char (&da
   memcpy(data, mode, at);
   for (uint32_t i = 0; i < step.options.size; i++) {
     const abi::Str option = step.options[i];
-    if (at + 1 + option.size >= sizeof data)
+    // Room for a comma and two quotes.
+    if (at + 3 + option.size >= sizeof data)
       return Status::Fail(Op::kLimit, E2BIG, step.target.data, 0, "mount options");
     if (at > 0) data[at++] = ',';
-    memcpy(data + at, option.data, option.size);
-    at += option.size;
+    const size_t key = IsLabel(option) ? static_cast<size_t>(strchr(option.data, '=') - option.data) + 1 : option.size;
+    memcpy(data + at, option.data, key);
+    at += key;
+    if (key == option.size) continue;
+    data[at++] = '"';
+    memcpy(data + at, option.data + key, option.size - key);
+    at += option.size - key;
+    data[at++] = '"';
   }
   data[at] = '\0';
   return Status::Ok();

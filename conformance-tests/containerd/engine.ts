@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { IMAGE, writeBusyboxImage } from "../busybox-image.ts";
-import { type Ended, execute, processes, until } from "../scenarios.ts";
+import { type Ended, type ExecuteOptions, execute, processes, until } from "../scenarios.ts";
 
 export class Containerd {
   readonly runtime: string;
@@ -51,12 +51,12 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
   }
 
   /** Runs `ctr` to its end. */
-  ctr(args: readonly string[], options: { readonly input?: string; readonly seconds?: number } = {}): Promise<Ended> {
+  ctr(args: readonly string[], options: ExecuteOptions = {}): Promise<Ended> {
     return execute("ctr", ["--address", join(this.work, "containerd.sock"), ...args], options);
   }
 
   /** Runs `ctr` and expects success. */
-  async ok(args: readonly string[], options: { readonly input?: string } = {}): Promise<Ended> {
+  async ok(args: readonly string[], options: ExecuteOptions = {}): Promise<Ended> {
     const ended = await this.ctr(args, options);
     if (ended.status !== 0) {
       throw new Error(

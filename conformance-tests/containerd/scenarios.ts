@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { IMAGE } from "../busybox-image.ts";
 import { type Ended, execute, inTerminal, nap, processes, type Scenario, until } from "../scenarios.ts";
@@ -139,7 +139,8 @@ export const scenarios: readonly Scenario<Containerd>[] = [
     run: async (engine) => {
       const id = await engine.detached([], ...FOREVER);
       const ended = await engine.ctr(
-        engine.exec(["--cwd", "/tmp", "--user", "65534"], id, "sh", "-c", "pwd; id -u; exit 3"),
+        engine.exec(["--cwd", "/tmp", "--user", "65534"], id, "sh", "-c", "pwd; id -u; read end; exit 3"),
+        { answer: { after: /65534\n/, text: "\n" } },
       );
       assert.deepEqual([ended.status, ended.stdout], [3, "/tmp\n65534\n"]);
       await engine.remove(id);
@@ -149,8 +150,15 @@ export const scenarios: readonly Scenario<Containerd>[] = [
     name: "exec: standard input",
     run: async (engine) => {
       const id = await engine.detached([], ...FOREVER);
-      const ended = await engine.ok(engine.exec([], id, "sh", "-c", "read line; echo got $line"), { input: "words\n" });
-      assert.equal(ended.stdout, "got words\n");
+      const ended = await engine.ok(
+        engine.exec([], id, "sh", "-c", "echo ready; read line; echo got $line >/tmp/got"),
+        {
+          answer: { after: /ready\n/, text: "words\n" },
+        },
+      );
+      assert.equal(ended.stdout, "ready\n");
+      const got = engine.exec([], id, "sh", "-c", "cat /tmp/got; read end");
+      assert.equal((await engine.ok(got, { answer: { after: /\n/, text: "\n" } })).stdout, "got words\n");
       await engine.remove(id);
     },
   },
@@ -192,12 +200,11 @@ export const scenarios: readonly Scenario<Containerd>[] = [
     run: async (engine) => {
       const id = await engine.detached([], ...FOREVER);
       const all = await Promise.all(
-        Array.from({ length: 20 }, (_, i) => engine.ok(engine.exec([], id, "sh", "-c", `echo ${i}`))),
+        Array.from({ length: 20 }, (_, i) =>
+          engine.ok(engine.exec([], id, "sh", "-c", `echo ${i}; read end`), { answer: { after: /\n/, text: "\n" } }),
+        ),
       );
-      assert.deepEqual(
-        all.map(({ stdout }) => stdout),
-        Array.from({ length: 20 }, (_, i) => `${i}\n`),
-      );
+      assert.equal(all.map(({ stdout }) => stdout.trim()).join(" "), Array.from({ length: 20 }, (_, i) => i).join(" "));
       await engine.remove(id);
     },
   },
@@ -312,7 +319,8 @@ export const scenarios: readonly Scenario<Containerd>[] = [
       const wait = "while [ \"$(stty size 2>&1)\" != '24 80' ]; do sleep 0.05; done";
       const ended = await terminal(
         engine,
-        engine.run(["--rm", "--tty"], engine.id(), "sh", "-c", `tty; ${wait}; stty size`),
+        engine.run(["--rm", "--tty"], engine.id(), "sh", "-c", `tty; ${wait}; stty size; read end`),
+        /24 80/,
       );
       assert.match(ended.stdout, /\/dev\/(?:pts\/0|console)\r*\n24 80\r*\n/);
       assert.equal(ended.status, 0);
@@ -324,7 +332,8 @@ export const scenarios: readonly Scenario<Containerd>[] = [
       const id = await engine.detached([], ...FOREVER);
       const ended = await terminal(
         engine,
-        engine.exec(["--tty"], id, "sh", "-c", "test -t 0 && test -t 1 && test -t 2 && tty; exit 4"),
+        engine.exec(["--tty"], id, "sh", "-c", "test -t 0 && test -t 1 && test -t 2 && tty; read end; exit 4"),
+        /pts/,
       );
       assert.match(ended.stdout, /\/dev\/pts\/\d/);
       assert.equal(ended.status, 4);
@@ -441,7 +450,12 @@ export const scenarios: readonly Scenario<Containerd>[] = [
           ...program,
         ),
       );
-      assert.equal(joined.stdout, (await engine.ok(engine.exec([], id, ...program))).stdout);
+      assert.equal(
+        joined.stdout,
+        `${readlinkSync(`${namespaces}/net`)}
+${readlinkSync(`${namespaces}/ipc`)}
+`,
+      );
       await engine.remove(id);
     },
   },
@@ -515,10 +529,7 @@ export const scenarios: readonly Scenario<Containerd>[] = [
       const all = await Promise.all(
         numbers.map((i) => engine.ok(engine.run(["--rm"], engine.id(), "sh", "-c", `echo ${i}`))),
       );
-      assert.deepEqual(
-        all.map(({ stdout }) => stdout),
-        numbers.map((i) => `${i}\n`),
-      );
+      assert.equal(all.map(({ stdout }) => stdout.trim()).join(" "), numbers.join(" "));
     },
   },
   {
@@ -554,6 +565,6 @@ class Events {
   }
 }
 
-function terminal(engine: Containerd, args: readonly string[]): Promise<Ended> {
-  return inTerminal(["ctr", "--address", join(engine.work, "containerd.sock"), ...args]);
+function terminal(engine: Containerd, args: readonly string[], after: RegExp): Promise<Ended> {
+  return inTerminal(["ctr", "--address", join(engine.work, "containerd.sock"), ...args], { after, text: "\n" });
 }

@@ -66,6 +66,10 @@ const plans: Readonly<Record<string, () => CompileInput>> = {
     ),
   "limits-hybrid": () => input("hybrid", config(limits)),
   "limits-v2": () => input("v2", config(limits)),
+  "labels-v2": () => {
+    const made = input("v2", config(labels));
+    return { ...made, facts: { ...made.facts, lsm: { apparmor: true, selinux: true } } };
+  },
   "devices-v2": () => {
     const made = input("v2", config(devices));
     return { ...made, facts: { ...made.facts, resctrl: "/sys/fs/resctrl" as AbsPath } };
@@ -77,6 +81,26 @@ const plans: Readonly<Record<string, () => CompileInput>> = {
       preserveFds: 2,
     }),
 };
+
+function labels(made: Parameters<Edit>[0]): void {
+  made.process = {
+    ...made.process,
+    apparmorProfile: "web",
+    selinuxLabel: "system_u:system_r:container_t:s0:c1,c2",
+    scheduler: { policy: "SCHED_FIFO", priority: 10, flags: ["SCHED_FLAG_RESET_ON_FORK"] },
+    ioPriority: { class: "IOPRIO_CLASS_RT", priority: 2 },
+  };
+  made.linux.mountLabel = "system_u:object_r:container_file_t:s0:c1,c2";
+  made.linux.memoryPolicy = { mode: "MPOL_INTERLEAVE", nodes: "0-1,3", flags: ["MPOL_F_STATIC_NODES"] };
+  made.linux.personality = { domain: "LINUX32" };
+  made.linux.seccomp = {
+    defaultAction: "SCMP_ACT_ALLOW",
+    flags: ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"],
+    listenerPath: "/run/agent.sock",
+    listenerMetadata: "for the agent",
+    syscalls: [{ names: ["mount"], action: "SCMP_ACT_NOTIFY" }],
+  };
+}
 
 function limits(made: Parameters<Edit>[0]): void {
   made.linux.cgroupsPath = "/pods/web";

@@ -29,9 +29,9 @@ import { finishSteps, keyringSteps, oomSteps } from "./process.ts";
 import { compileResctrl, type Resctrl } from "./resctrl.ts";
 import { rlimitSteps, stackLimitSync } from "./rlimits.ts";
 import { pivotSteps, rootFinishSteps, rootHostSteps, rootSteps, rootToDetach } from "./root.ts";
+import { schedulingSteps } from "./scheduling.ts";
 import { compileSeccomp } from "./seccomp.ts";
 import { sysctlSteps } from "./sysctl.ts";
-import { refuseUnsupported } from "./unsupported.ts";
 import { loopbackSteps, utsSteps } from "./uts.ts";
 
 const GATE_SLOT = "gate";
@@ -58,7 +58,6 @@ export interface Compiled {
 
 /** Throws `config`, `unsupported` or `usage` before anything is done. */
 export function compileCreate(input: CompileInput): Compiled {
-  refuseUnsupported(input);
   const { id, config, facts, options } = input;
   const { process, hooks } = config;
   const warnings: string[] = [];
@@ -99,6 +98,7 @@ export function compileCreate(input: CompileInput): Compiled {
     ...resctrl.join,
     ...oomSteps(process?.oomScoreAdj),
     ...rlimitSteps(process?.rlimits, facts.launch.nofile),
+    ...schedulingSteps(process),
     { kind: "sync.signal", point: point("host-ready") },
     ...(atMounts.length === 0
       ? []
@@ -107,6 +107,8 @@ export function compileCreate(input: CompileInput): Compiled {
           ...atMounts,
           { kind: "sync.signal", point: point("hooks-done") },
         ] as const)),
+    // Its first notified system call waits for this.
+    ...seccomp.listener,
     { kind: "sync.wait", point: point("ready") },
     ...(options.pidfdSocket === undefined ? [] : [{ kind: "pidfd.send", path: options.pidfdSocket } as const]),
   ];
@@ -121,7 +123,7 @@ export function compileCreate(input: CompileInput): Compiled {
     { kind: "process.signals", ignored: facts.launch.ignoredSignals },
     ...enterNamespaces(shape, input),
     // Nothing of these needs the host; meanwhile it waits for the kernel to move us (v1).
-    ...keyringSteps(id, userNamespace, options.noNewKeyring),
+    ...keyringSteps(id, userNamespace, options.noNewKeyring, process ?? {}, facts),
     { kind: "process.setsid" },
     ...utsSteps(input, shape),
     ...loopbackSteps(shape),
@@ -155,6 +157,7 @@ export function compileCreate(input: CompileInput): Compiled {
       : finishSteps(
           {
             process,
+            linux: config.linux,
             facts,
             userNamespace,
             setgroupsDenied: isCreated(shape, "user") && facts.uid !== 0,

@@ -16,6 +16,7 @@ import { type ContainerStep, type HostStep, limits, linkRules, type StepOf } fro
 import { type Idmap, type IdmapRequest, idmapOf, idmapSteps } from "./idmap.ts";
 import type { CompileInput } from "./input.ts";
 import type { Place } from "./kill.ts";
+import { labelledOptions, type MountLabel, mountLabel } from "./lsm.ts";
 import { type Attributes, MOUNT_ATTR, type MountOptions, parseMountOptions } from "./mount-options.ts";
 import { hasNamespace, isCreated, processShape } from "./namespaces.ts";
 import { overlayOptions } from "./overlay.ts";
@@ -170,6 +171,7 @@ const bindSource = ({ source }: Entry, { bundle }: Input): string => posix.resol
 
 /** `places`: the container's cgroups, for `cgroup` mounts without a cgroup namespace. */
 export function mountSteps(input: Input, places: readonly Place[]): ContainerStep[] {
+  const label = mountLabel(input);
   return entries(input.config).flatMap((entry) => {
     checkKernel(entry, input);
     const kind = kindOf(entry);
@@ -179,9 +181,9 @@ export function mountSteps(input: Input, places: readonly Place[]): ContainerSte
       case "bind":
         return bindSteps(entry, input, noSymlinks);
       case "filesystem":
-        return filesystemSteps(entry, input, noSymlinks);
+        return filesystemSteps(entry, input, noSymlinks, label);
       case "cgroup":
-        return cgroupSteps(entry, input, places);
+        return cgroupSteps(entry, input, places, label);
       case "remount":
       case "propagation":
         return changeSteps(entry);
@@ -298,14 +300,19 @@ function bindSteps(entry: Entry, input: Input, noSymlinks: boolean): ContainerSt
   ];
 }
 
-function filesystemSteps(entry: Entry, { facts }: Input, noSymlinks: boolean): ContainerStep[] {
+function filesystemSteps(
+  entry: Entry,
+  { facts }: Input,
+  noSymlinks: boolean,
+  label: MountLabel | undefined,
+): ContainerStep[] {
   const { type, source, target, options } = entry;
   if (options.copyUp && type !== "tmpfs") {
     throw new TsrunError("config", `${entry.pointer}/options: tmpcopyup is for a tmpfs`);
   }
   const late = isLate(entry) ? MOUNT_ATTR.RDONLY : 0;
   const readonly = isReadonly(options) && !mountOnlyReadonly.has(type) && late === 0;
-  const texts = [...(readonly ? ["ro"] : []), ...options.superblock, ...options.data];
+  const texts = [...(readonly ? ["ro"] : []), ...options.superblock, ...labelledOptions(type, options.data, label)];
   return [
     {
       kind: "mount.filesystem",
@@ -322,8 +329,16 @@ function filesystemSteps(entry: Entry, { facts }: Input, noSymlinks: boolean): C
       keepMode: type === "tmpfs" && !options.data.some((option) => option.startsWith("mode=")),
       mountFlags: options.mountFlags,
     },
+    ...(type === "mqueue" ? rootLabel(entry, label) : []),
     ...furtherSteps(entry, options.recursive),
   ];
+}
+
+/** A message queue file system takes its label by an attribute of its root, as runc and crun give it. */
+function rootLabel({ target, type }: Entry, label: MountLabel | undefined): ContainerStep[] {
+  if (label === undefined) return [];
+  const magic = magicNumbers[type] as number;
+  return [{ kind: "fs.label", path: target, magic, lsm: "selinux", label: label.label }];
 }
 
 /** remount and propagation alone change what is mounted there already. */
@@ -342,13 +357,18 @@ function changeSteps({ pointer, target, options }: Entry): ContainerStep[] {
 }
 
 /** A mount of type `cgroup` means whatever the host has; `cgroup2` is the unified hierarchy. */
-function cgroupSteps(entry: Entry, input: Input, places: readonly Place[]): ContainerStep[] {
+function cgroupSteps(
+  entry: Entry,
+  input: Input,
+  places: readonly Place[],
+  label: MountLabel | undefined,
+): ContainerStep[] {
   const { mode, hierarchies } = input.facts.cgroup;
   const hasCgroupNamespace = hasNamespace(processShape(input.config), "cgroup");
   if (mode === "v2" || entry.type === "cgroup2") {
-    if (hasCgroupNamespace) return filesystemSteps({ ...entry, type: "cgroup2" }, input, false);
+    if (hasCgroupNamespace) return filesystemSteps({ ...entry, type: "cgroup2" }, input, false, label);
     const place = places.find(({ version }) => version === 2);
-    return place === undefined ? [emptyTmpfs(entry, true)] : [ownCgroup(entry, entry.target, place)];
+    return place === undefined ? [emptyTmpfs(entry, true, label)] : [ownCgroup(entry, entry.target, place)];
   }
   const v1 = hierarchies.filter(({ version }) => version === 1);
   const shown: ContainerStep[] = [];
@@ -360,9 +380,9 @@ function cgroupSteps(entry: Entry, input: Input, places: readonly Place[]): Cont
     else continue;
     shown.push(...controllerLinks(entry.target, hierarchy));
   }
-  if (shown.length === 0) return [emptyTmpfs(entry, true)];
+  if (shown.length === 0) return [emptyTmpfs(entry, true, label)];
   return [
-    emptyTmpfs(entry, false),
+    emptyTmpfs(entry, false, label),
     ...shown,
     ...furtherSteps(entry, entry.options.recursive),
     // Only now: mount points and links had to be made in it.
@@ -370,13 +390,17 @@ function cgroupSteps(entry: Entry, input: Input, places: readonly Place[]): Cont
   ];
 }
 
-function emptyTmpfs({ target, options }: Entry, readonly: boolean): StepOf<"mount.filesystem"> {
+function emptyTmpfs(
+  { target, options }: Entry,
+  readonly: boolean,
+  label: MountLabel | undefined,
+): StepOf<"mount.filesystem"> {
   return {
     kind: "mount.filesystem",
     fsType: "tmpfs",
     source: "tmpfs",
     target,
-    options: ["mode=755"],
+    options: labelledOptions("tmpfs", ["mode=755"], label),
     attr: CGROUP_ATTRIBUTES | (readonly ? MOUNT_ATTR.RDONLY : 0),
     propagation: options.propagation[0] ?? 0,
     noSymlinks: false,

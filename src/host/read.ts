@@ -49,6 +49,12 @@ const probe: CgroupProbe = {
   read,
 };
 
+export function kernelVersion(): HostFacts["kernel"] {
+  const kernel = release();
+  const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(kernel) ?? [];
+  return { release: kernel, major: Number(major), minor: Number(minor) };
+}
+
 /** What is looked up only when somebody needs it. */
 export interface WantedFacts {
   readonly resctrl?: boolean;
@@ -57,11 +63,9 @@ export interface WantedFacts {
 /** Throws `unsupported` when /proc or /sys cannot be read. */
 export function readHostFacts(wanted: WantedFacts = {}): HostFacts {
   const status = read("/proc/self/status");
-  const kernel = release();
-  const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(kernel) ?? [];
   const launch = process.env[LAUNCH_VARIABLE];
   return {
-    kernel: { release: kernel, major: Number(major), minor: Number(minor) },
+    kernel: kernelVersion(),
     uid: process.geteuid?.() ?? 0,
     inUserNamespace:
       (unlessMissing("/proc/self/ns/user", (path) => readlinkSync(path)) ?? INITIAL_USER_NAMESPACE) !==

@@ -158,6 +158,7 @@ export class ContainerFixture {
       kernel: { release: "6.18", major: 6, minor: 18 },
       uid: 0,
       cgroup: request.cgroup ?? { mode: "none", hierarchies: [] },
+      lsm: { apparmor: false, selinux: false },
     } as unknown as HostFacts;
     return {
       id: "test" as ContainerId,

@@ -21,6 +21,11 @@ export type RenderHint =
   | "rlimit" // a RLIMIT_* number
   | "point" // a sync point
   | "devtype" // S_IFCHR, S_IFBLK, S_IFIFO
+  | "sched" // SCHED_* policies
+  | "schedflags" // SCHED_FLAG_*
+  | "ioclass" // IOPRIO_CLASS_*
+  | "mempolicy" // MPOL_* with its flags
+  | "bitset" // a mask of numbers, 64 an element
   | "links" // linkRules
   | "pivot"; // how the root is entered
 type Field = FieldType | `${FieldType}:${RenderHint}`;
@@ -171,6 +176,58 @@ export const vocabulary = {
     about:
       "Joins a session keyring of this name, so that the caller's is not reachable, and adds these permissions to it (keyctl_setperm(3)). A kernel without keyrings has nothing to hide.",
     fields: { name: "str", permissions: "u64:hex" },
+  },
+  "process.scheduler": {
+    code: 27,
+    side: "host",
+    about:
+      "sched_setattr on the container's process (real-time policies and a lower nice value need privilege in the initial user namespace). Times are nanoseconds.",
+    fields: {
+      policy: "u64:sched",
+      flags: "u64:schedflags",
+      nice: "i64",
+      priority: "u64",
+      runtime: "u64",
+      deadline: "u64",
+      period: "u64",
+    },
+  },
+  "process.ioPriority": {
+    code: 28,
+    side: "host",
+    about: "ioprio_set on the container's process (the real-time class needs privilege in the initial user namespace).",
+    fields: { ioClass: "u64:ioclass", priority: "u64" },
+  },
+  "process.affinity": {
+    code: 29,
+    side: "host",
+    about: "sched_setaffinity on the container's process: the CPUs that it may run on, bit n of the set is CPU n.",
+    fields: { cpus: "u64s:bitset" },
+  },
+  "process.spawnAffinity": {
+    code: 33,
+    side: "host",
+    about: "Lets the next process.spawn clone while this thread runs on these CPUs, which the child inherits.",
+    fields: { cpus: "u64s:bitset" },
+  },
+  "process.personality": {
+    code: 34,
+    side: "container",
+    about: "personality(2), which decides what uname and execve take the machine for.",
+    fields: { persona: "u64:hex" },
+  },
+  "process.memoryPolicy": {
+    code: 35,
+    side: "container",
+    about: "set_mempolicy(2): bit n of the set is memory node n. execve and fork keep it.",
+    fields: { mode: "u64:mempolicy", nodes: "u64s:bitset" },
+  },
+  "lsm.attribute": {
+    code: 36,
+    side: "container",
+    about:
+      "Writes a security attribute of the process (/proc/thread-self/attr/<lsm>/<name>, or attr/<name> if `lsm` is empty or the kernel has no directory of it), through a private procfs whose type is checked (CVE-2019-16884, CVE-2025-52881). An empty value clears it.",
+    fields: { lsm: "str", name: "str", value: "str" },
   },
 
   // ---- the gate between create and start
@@ -376,8 +433,8 @@ export const vocabulary = {
     code: 73,
     side: "container",
     about:
-      "Hides a path: a verified /dev/null over a file, an empty read-only tmpfs over a directory; a missing path is none to hide.",
-    fields: { path: "str" },
+      "Hides a path: a verified /dev/null over a file, an empty read-only tmpfs (with this SELinux context, if not empty) over a directory; a missing path is none to hide.",
+    fields: { path: "str", context: "str" },
   },
   "path.readonly": {
     code: 74,
@@ -438,6 +495,13 @@ export const vocabulary = {
     about:
       "Detaches the mount made by root.bind at this path, with all below it, when the container had no mount namespace that ends with it: at once if `now`, otherwise when the plan is undone. The mount that was there before stays.",
     fields: { path: "str", now: "bool" },
+  },
+  "fs.label": {
+    code: 85,
+    side: "container",
+    about:
+      "Gives the directory at this path inside the root a security label (extended attribute security.<lsm>), after checking that it is of this file system type.",
+    fields: { path: "str", magic: "u64:hex", lsm: "str", label: "str" },
   },
   "mount.idmap": {
     code: 92,
@@ -579,8 +643,16 @@ export const vocabulary = {
   "seccomp.load": {
     code: 121,
     side: "container",
-    about: "Loads the compiled filter of the slot.",
-    fields: { slot: "slot", flags: "u64:hex" },
+    about:
+      "Loads the compiled filter of the slot. `listener`: the kernel asks somebody about some of its system calls, and the host fetches the descriptor for that (seccomp.listener). `dumpable`: so that a host without privilege may.",
+    fields: { slot: "slot", flags: "u64:hex", listener: "bool", dumpable: "bool" },
+  },
+  "seccomp.listener": {
+    code: 122,
+    side: "host",
+    about:
+      "Fetches the listener of the filter that the container has just loaded (pidfd_getfd) and sends it to a unix stream socket, with a text: `state` joined by the pid of the container's process.",
+    fields: { path: "str", state: "strs" },
   },
 
   // ---- hooks and hand-over
@@ -588,13 +660,14 @@ export const vocabulary = {
     code: 130,
     side: "both",
     about:
-      "Runs a hook with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit.",
+      "Runs a hook in this directory (or in / where that cannot be entered) with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit.",
     fields: {
       hook: "str",
       index: "u64",
       path: "str",
       args: "strs",
       env: "strs",
+      directory: "str",
       timeoutMs: "u64",
       stateBefore: "str",
       stateAfter: "str",
@@ -683,6 +756,13 @@ export const operations = [
   "injected", // a fault asked for by a test
   "utimensat",
   "pthread_create",
+  "sched_setattr",
+  "sched_setaffinity",
+  "ioprio_set",
+  "personality",
+  "set_mempolicy",
+  "fsetxattr",
+  "pidfd_getfd",
   "rtnetlink", // a request to the kernel's routing socket; its words are the text
 ] as const;
 export type Operation = (typeof operations)[number];
