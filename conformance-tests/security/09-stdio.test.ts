@@ -1,8 +1,8 @@
 /** Row 9 of docs/security.md (CVE-2026-88265): standard streams on /dev/null, and whom they are given to. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { type Config, RUNTIME, Sandbox } from "../harness.ts";
 
 let box: Sandbox;
@@ -16,31 +16,47 @@ const asUser = (config: Config): void => {
   config.process.user = { uid: UID, gid: UID };
   config.root.readonly = false;
 };
-/** With the host's /dev/null for standard input, and for output and error too if `all`. */
-const run = (bundle: string, all: boolean) =>
-  spawnSync(RUNTIME, ["--root", box.root, "run", "--bundle", bundle, box.id()], {
-    encoding: "utf8",
-    stdio: all ? ["ignore", "ignore", "ignore"] : ["ignore", "pipe", "pipe"],
-    env: { PATH: process.env.PATH },
-  });
+/**
+ * Stands for the host's /dev/null: the same device by another name, so that an attack that succeeds does not take the
+ * machine along.
+ */
+let hostNull: string;
+beforeEach(() => {
+  hostNull = join(box.work, "null");
+  rmSync(hostNull, { force: true });
+  expect(spawnSync("mknod", ["-m", "666", hostNull, "c", "1", "3"]).status).toBe(0);
+});
+/** With it for standard input, and for output and error too if `all`. */
+function run(bundle: string, all: boolean) {
+  const null_ = openSync(hostNull, "r+");
+  try {
+    return spawnSync(RUNTIME, ["--root", box.root, "run", "--bundle", bundle, box.id()], {
+      encoding: "utf8",
+      stdio: all ? [null_, null_, null_] : [null_, "pipe", "pipe"],
+      env: { PATH: process.env.PATH },
+    });
+  } finally {
+    closeSync(null_);
+  }
+}
 const owner = (path: string): string => {
   const { uid, gid, mode } = statSync(path);
   return `${uid}:${gid} ${mode.toString(8)}`;
 };
 
 test("the host's /dev/null stays the host's, and the program has the container's", () => {
-  const before = owner("/dev/null");
+  const before = owner(hostNull);
   const bundle = box.bundle("stat -L -c %i /proc/self/fd/0 /dev/null; stat -L -c %u /proc/self/fd/0", asUser);
   const { stdout } = run(bundle, false);
   const [stdin, null_, uid] = stdout.split("\n");
   expect(stdin).toBe(null_);
   expect(uid).toBe("0");
   expect(run(bundle, true).status).toBe(0);
-  expect(owner("/dev/null")).toBe(before);
+  expect(owner(hostNull)).toBe(before);
 });
 
 test("a container's root that changes the mode of its standard input changes nothing of the host's", () => {
-  const before = owner("/dev/null");
+  const before = owner(hostNull);
   const bundle = box.bundle(
     "chmod 600 /proc/self/fd/0; chown 7:7 /proc/self/fd/0; stat -L -c %a /proc/self/fd/0",
     (config) => {
@@ -50,7 +66,7 @@ test("a container's root that changes the mode of its standard input changes not
     },
   );
   expect(run(bundle, false).stdout).toBe("600\n");
-  expect(owner("/dev/null")).toBe(before);
+  expect(owner(hostNull)).toBe(before);
 });
 
 test("an image's /dev/null that is something else is not opened, not made and not given away", () => {

@@ -115,6 +115,9 @@ function adviceOf(plan: Plan, failure: StepFailure): string | undefined {
     return "a limit of /proc/sys/user is reached";
   }
   if (kind === "mount.filesystem" && name === "ENODEV") return "the kernel does not know this file system";
+  if (kind === "mount.bind" && op === "mount_setattr" && name === "EPERM") {
+    return "what the source's mount has is locked in a user namespace: leave out suid, dev, exec, rw and atime options";
+  }
   if (kind === "mount.idmap") {
     if (name === "EINVAL") {
       return "the file system of the source must support id-mapped mounts: ext4, xfs and FAT since Linux 5.12, btrfs 5.15, tmpfs 6.3; and be mapped only once";

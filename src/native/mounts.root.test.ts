@@ -182,6 +182,36 @@ describe("bind mounts", () => {
     expect(mountAt(output, "/rro/sub")?.options).toEqual(["ro", "nosuid", "relatime"]);
   });
 
+  test.each([
+    ["rro", ["ro", "relatime"], ["ro", "nosuid", "noexec", "noatime"]],
+    ["rrw", ["rw", "relatime"], ["rw", "nosuid", "noexec", "noatime"]],
+    ["rnodev", ["rw", "nodev", "relatime"], ["rw", "nosuid", "nodev", "noexec", "noatime"]],
+    ["rsuid", ["rw", "relatime"], ["rw", "noexec", "noatime"]],
+    ["rexec", ["rw", "relatime"], ["rw", "nosuid", "noatime"]],
+    ["rnosuid", ["rw", "nosuid", "relatime"], ["rw", "nosuid", "noexec", "noatime"]],
+    ["rrelatime", ["rw", "relatime"], ["rw", "nosuid", "noexec", "relatime"]],
+    ["rstrictatime", ["rw"], ["rw", "nosuid", "noexec"]],
+    ["rnodiratime", ["rw", "nodiratime", "relatime"], ["rw", "nosuid", "noexec", "noatime", "nodiratime"]],
+    ["rnosymfollow", ["rw", "relatime", "nosymfollow"], ["rw", "nosuid", "noexec", "noatime", "nosymfollow"]],
+  ])("%s is of every mount of the tree, and changes nothing else of any", (option, top, below) => {
+    const tree = fixture.makeDirectory("tree");
+    mkdirSync(join(tree, "a"), { recursive: true });
+    const volumes = [
+      hostTmpfs(tree, 0),
+      { kind: "fs.mkdir", path: `${tree}/a`.slice(1), mode: 0o755 } as const,
+      hostTmpfs(`${tree}/a`, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC | MOUNT_ATTR.NOATIME),
+    ];
+    const { output, failure } = fixture.run({
+      first: asHost(...volumes),
+      mounts: [proc, bind(tree, "/t", "rbind", option)],
+      script: "cat /proc/self/mountinfo; touch /t/x /t/a/x",
+    });
+    expect(failure).toBeUndefined();
+    expect(mountAt(output, "/t")?.options).toEqual(top);
+    expect(mountAt(output, "/t/a")?.options).toEqual(below);
+    if (option === "rro") expect(output.match(/Read-only file system/g)).toHaveLength(2);
+  });
+
   test("have the propagation of their options, one after another", () => {
     const volume = fixture.makeDirectory("volume");
     const { output, failure } = fixture.run({
