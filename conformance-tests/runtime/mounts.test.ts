@@ -109,6 +109,26 @@ describe("rootless", () => {
     expect(stdout).toBe("0\nnull\npts\n");
   });
 
+  // A user namespace locks what its creator's mounts have: changing it is an error, keeping it none.
+  onRootless("a bind keeps the attributes of its source that no option names", () => {
+    const source = join(box.work, "locked");
+    mkdirSync(source);
+    spawnSync("mount", ["-t", "tmpfs", "-o", "nosuid,nodev,noatime,mode=777", "tmpfs", source]);
+    try {
+      const bind = (...options: string[]) =>
+        run("grep ' /data ' /proc/self/mountinfo", (config) => {
+          config.mounts.push({ destination: "/data", type: "bind", source, options: ["bind", ...options] });
+        });
+      expect(bind("ro").stdout.split(" ")[5]).toBe("ro,nosuid,nodev,noatime");
+      expect(bind("suid")).toMatchObject({
+        status: 1,
+        stderr: expect.stringMatching(/mount_setattr.*EPERM.*\n.*locked/),
+      });
+    } finally {
+      expect(spawnSync("umount", [source]).status).toBe(0);
+    }
+  });
+
   // CVE-2023-25809: below a bind of the host's /sys lies its cgroup file system.
   onRootless("the host's cgroups are neither to be seen nor to be written", () => {
     const { stdout, stderr } = run(
