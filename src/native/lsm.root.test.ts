@@ -50,6 +50,7 @@ const bind = (source: string, target: string): StepOf<"mount.bind"> => ({
   propagation: 0,
   noSymlinks: true,
   magic: 0,
+  links: 0,
 });
 /** A mount namespace of our own, as it is outside but for these. */
 const mounts = (...binds: ContainerStep[]): ContainerStep[] => [
