@@ -1,16 +1,17 @@
 /** What the cgroups of a container say now. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { errorCode } from "../core/errno.ts";
 import type { CgroupPlace } from "./facts.ts";
 
-/** A file's text, or undefined when the cgroup or process is gone. */
+/** A file's text, or undefined when the cgroup or process is gone, or the cgroup has no such thing. */
 function read(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
     const code = errorCode(error);
-    // ENODEV: the cgroup went between open and read.
-    if (code === "ENOENT" || code === "ESRCH" || code === "ENODEV") return undefined;
+    // ENODEV: the cgroup went between open and read. EOPNOTSUPP: cgroup.procs of a threaded cgroup, whose processes the
+    // domain above it lists.
+    if (code === "ENOENT" || code === "ESRCH" || code === "ENODEV" || code === "EOPNOTSUPP") return undefined;
     throw error;
   }
 }
@@ -39,4 +40,26 @@ export function unifiedCgroupOf(pid: number): string | undefined {
     ?.split("\n")
     .find((each) => each.startsWith("0::"));
   return line?.slice("0::".length);
+}
+
+/** The processes in a cgroup and in those below it, sorted; none when it is gone. */
+export function processesBelow({ hierarchy, path }: CgroupPlace): number[] {
+  const pids: number[] = [];
+  const open = [hierarchy + path];
+  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    for (const line of (read(`${at}/cgroup.procs`) ?? "").split("\n")) if (line !== "") pids.push(Number(line));
+    open.push(...childrenOf(at));
+  }
+  return pids.sort((a, b) => a - b);
+}
+
+function childrenOf(at: string): string[] {
+  try {
+    return readdirSync(at, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => `${at}/${name}`);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return [];
+    throw error;
+  }
 }
