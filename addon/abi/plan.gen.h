@@ -7,7 +7,7 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0x651447f5u;
+inline constexpr uint32_t kVocabularyHash = 0xdfd0a98du;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
@@ -83,6 +83,7 @@ enum class StepKind : uint16_t {
   kCgroupWriteFirst = 108,
   kCgroupEnter = 109,
   kCgroupDelegate = 110,
+  kCgroupUpdate = 111,
   kSeccompCompile = 120,
   kSeccompLoad = 121,
   kHookRun = 130,
@@ -299,7 +300,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"cgroup.writeFirst", 1, 5, {FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kBool}},
     {"cgroup.enter", 1, 2, {FieldType::kStr, FieldType::kStr}},
     {"cgroup.delegate", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kU64}},
-    {nullptr, 0, 0, {}},
+    {"cgroup.update", 1, 6, {FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kStrs, FieldType::kBool}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -1071,6 +1072,24 @@ struct CgroupDelegate {
         uid(r.u64(2)) {}
 };
 
+/// Writes to the first of these files of the cgroup that is there, as cgroup.writeFirst; undo writes the file's text of `before` to it (none if empty), for a cgroup that stays when the plan fails.
+struct CgroupUpdate {
+  static constexpr StepKind kKind = StepKind::kCgroupUpdate;
+  Str hierarchy;
+  Str path;
+  Strs files;
+  Strs values;
+  Strs before;
+  bool missing;
+  explicit CgroupUpdate(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)),
+        files(r.strs(2)),
+        values(r.strs(3)),
+        before(r.strs(4)),
+        missing(r.bool_(5)) {}
+};
+
 /// Compiles the profile with libseccomp into the slot, or takes it from the cache directory (none if empty). Rule i answers syscall names[i] with actions[i]; conditions are groups of five: rule, argument, operator, value, second value. `newerAction` answers numbers above the highest that the profile names.
 struct SeccompCompile {
   static constexpr StepKind kKind = StepKind::kSeccompCompile;
@@ -1165,6 +1184,7 @@ struct PidfdSend {
   X(CgroupWriteFirst) \
   X(CgroupEnter) \
   X(CgroupDelegate) \
+  X(CgroupUpdate) \
   X(SeccompCompile) \
   X(HookRun) \
   X(PidfdSend)

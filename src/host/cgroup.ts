@@ -1,7 +1,7 @@
 /** What the cgroups of a container say now. */
 import { readdirSync, readFileSync } from "node:fs";
 import { errorCode } from "../core/errno.ts";
-import type { CgroupPlace } from "./facts.ts";
+import type { CgroupPlace, PresentLimits } from "./facts.ts";
 
 /** A file's text, or undefined when the cgroup or process is gone, or the cgroup has no such thing. */
 function read(path: string): string | undefined {
@@ -62,4 +62,25 @@ function childrenOf(at: string): string[] {
     if (errorCode(error) === "ENOENT") return [];
     throw error;
   }
+}
+
+/** The text of a file of a cgroup, or undefined when it is not there. */
+export function readCgroupFile(hierarchy: string, path: string, file: string): string | undefined {
+  return read(`${hierarchy}${path}/${file}`);
+}
+
+/** What the limits of a running container are now, for update. */
+export function readPresentLimits(cgroups: readonly CgroupPlace[]): PresentLimits {
+  const text = (version: 1 | 2, controller: string, file: string): string | undefined => {
+    const place = cgroups.find((each) => each.version === version && each.controllers.includes(controller));
+    return place === undefined ? undefined : readCgroupFile(place.hierarchy, place.path, file)?.trim();
+  };
+  const number = (value: string | undefined): bigint | undefined =>
+    value !== undefined && /^-?\d+$/.test(value) ? BigInt(value) : undefined;
+  return {
+    memoryLimit: number(text(1, "memory", "memory.limit_in_bytes")),
+    memoryUsage: number(text(1, "memory", "memory.usage_in_bytes") ?? text(2, "memory", "memory.current")),
+    cpuQuota: text(2, "cpu", "cpu.max")?.split(" ", 1)[0],
+    realtimeRuntime: number(text(1, "cpu", "cpu.rt_runtime_us")),
+  };
 }

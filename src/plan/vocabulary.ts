@@ -499,6 +499,13 @@ export const vocabulary = {
       "Gives the cgroup's directory (v2) and those of its files that /sys/kernel/cgroup/delegate lists to this uid of the host.",
     fields: { hierarchy: "str", path: "str", uid: "u64" },
   },
+  "cgroup.update": {
+    code: 111,
+    side: "host",
+    about:
+      "Writes to the first of these files of the cgroup that is there, as cgroup.writeFirst; undo writes the file's text of `before` to it (none if empty), for a cgroup that stays when the plan fails.",
+    fields: { hierarchy: "str", path: "str", files: "strs", values: "strs", before: "strs", missing: "bool" },
+  },
 
   // ---- seccomp
   "seccomp.compile": {

@@ -1,9 +1,10 @@
 /**
  * `<root>/<id>/`: what is on disk of a container.
  *
- *     lock         flock: held while a container is ended and removed; never across a hook
+ *     lock         flock: held while a container is ended and removed, or its limits are changed; never across a hook
  *     journal      one line before each effect that a kill -9 could leave behind
- *     config.json  as create read it: later changes of the bundle's have no effect (runtime.md, Lifecycle)
+ *     config.json  as create read it: later changes of the bundle's have no effect (runtime.md, Lifecycle); update replaces
+ *                  its resources
  *     state.json   the record, by rename: there or not, never half
  *     gate         socket between create and start
  */
@@ -145,8 +146,15 @@ export function readJournal(root: StateRoot, id: ContainerId): JournalEntry[] {
   return text === undefined ? [] : decodeJournal(text, path);
 }
 
+/** Replaces the copy at once: whoever reads it sees the old or the new one. */
 export function writeConfigCopy(root: StateRoot, id: ContainerId, text: string): void {
-  writeFileSync(inside(root, id, "config.json"), text, { mode: 0o600 });
+  const path = inside(root, id, "config.json");
+  try {
+    writeFileSync(`${path}.new`, text, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    throw new TsrunError("state-store", `cannot write ${path}: ${reasonOf(error)}`);
+  }
 }
 
 export function readConfigCopy(root: StateRoot, id: ContainerId): string {
