@@ -15,6 +15,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   pause: { summary: "stop every process of a container", load: () => import("./commands/pause.ts") },
   resume: { summary: "let a paused container go on", load: () => import("./commands/resume.ts") },
   update: { summary: "change the limits of a container", load: () => import("./commands/update.ts") },
+  events: { summary: "print statistics and OOM events of a container", load: () => import("./commands/events.ts") },
   state: { summary: "print the state of a container", load: () => import("./commands/state.ts") },
   list: { summary: "list the containers", load: () => import("./commands/list.ts") },
   kill: { summary: "send a signal to a container", load: () => import("./commands/kill.ts") },

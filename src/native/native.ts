@@ -98,7 +98,13 @@ interface NativeSession {
   containerReports(): Buffer;
   close(): void;
 }
+interface NativeOomWatch {
+  open(pid: number, startTime: bigint, hierarchy: string, path: string): NativeStatus | undefined;
+  next(timeoutMs: number): number | NativeStatus;
+  close(): void;
+}
 interface Addon {
+  readonly OomWatch: new () => NativeOomWatch;
   readonly Session: new (initPath: string) => NativeSession;
   lock(path: string, mode: number): number;
   knowsArchitecture(arch: number): boolean;
@@ -194,6 +200,41 @@ export function openSession(): Session {
       return { kind: end.killed ? "killed" : "exited", value: end.value };
     },
     containerReports: () => decodeReports(native.containerReports()),
+    close: () => native.close(),
+  };
+}
+
+/** Kills for want of memory in a cgroup, and the end of a process. */
+export interface OomWatch {
+  /** Waits (blocking) for the next event, at most `timeoutMs`. */
+  next(timeoutMs: number): "timeout" | "oom" | "end";
+  close(): void;
+}
+
+/**
+ * Watches a process and the cgroup that limits its memory; without one (`undefined`) only the process. Undefined when the
+ * process is gone. Throws `internal`.
+ */
+export function openOomWatch(
+  process: { readonly pid: number; readonly startTime: bigint },
+  cgroup: { readonly hierarchy: string; readonly path: string } | undefined,
+): OomWatch | undefined {
+  const native = new (addon().OomWatch)();
+  const status = native.open(process.pid, process.startTime, cgroup?.hierarchy ?? "", cgroup?.path ?? "");
+  if (status !== undefined && operations[status.op] === "pidfd_open" && status.errno === constants.errno.ESRCH) {
+    native.close();
+    return undefined;
+  }
+  check(status, "watching for kills for want of memory");
+  return {
+    next(timeoutMs) {
+      const event = native.next(timeoutMs);
+      if (typeof event !== "number") {
+        check(event, "watching for kills for want of memory");
+        throw new TsrunError("internal", "watching for kills for want of memory");
+      }
+      return (["timeout", "oom", "end"] as const)[event] ?? "end";
+    },
     close: () => native.close(),
   };
 }
