@@ -1,4 +1,4 @@
-/** One project a test level: `unit` needs neither root nor the addon, `root` needs both, `conformance` runs the built program as a black box. */
+/** One project a test level: `unit` needs neither root nor the addon, `root` needs both, `conformance` runs the built program as a black box, `vm` does so in the guest of conformance-tests/vm. */
 const base = {
   testEnvironment: "node",
   // yargs-parser is an ES module, which jest cannot load as it is before Node 24.9.
@@ -15,6 +15,12 @@ module.exports = {
       testPathIgnorePatterns: ["\\.root\\.test\\.ts$"],
     },
     { ...base, displayName: "root", testMatch: ["<rootDir>/src/**/*.root.test.ts"] },
-    { ...base, displayName: "conformance", testMatch: ["<rootDir>/conformance-tests/**/*.test.ts"] },
+    {
+      ...base,
+      displayName: "conformance",
+      testMatch: ["<rootDir>/conformance-tests/**/*.test.ts"],
+      testPathIgnorePatterns: ["/conformance-tests/vm/"],
+    },
+    { ...base, displayName: "vm", testMatch: ["<rootDir>/conformance-tests/vm/**/*.test.ts"] },
   ],
 };

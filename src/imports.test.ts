@@ -42,7 +42,7 @@ const sources = ["src", "spec-schemas"]
   .flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)),
   )
-  .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
+  .filter((name) => name.endsWith(".ts") && !/\.(test|fixture)\.ts$/.test(name));
 const textOf = (file: string): string => readFileSync(join(root, file), "utf8");
 const folderOf = (file: string): string => {
   const [first, second] = file.split("/");

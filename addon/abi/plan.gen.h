@@ -7,12 +7,12 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0xdfd0a98du;
+inline constexpr uint32_t kVocabularyHash = 0x3a170c8fu;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
 inline constexpr uint32_t kMaxElements = 65536;
-inline constexpr uint16_t kMaxStepCode = 131;
+inline constexpr uint16_t kMaxStepCode = 133;
 
 enum class StepKind : uint16_t {
   kSyncSignal = 1,
@@ -88,6 +88,8 @@ enum class StepKind : uint16_t {
   kSeccompLoad = 121,
   kHookRun = 130,
   kPidfdSend = 131,
+  kNotifyListen = 132,
+  kNotifyForward = 133,
 };
 
 /// What failed: a system call, or a check of ours.
@@ -266,7 +268,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"path.readonly", 2, 1, {FieldType::kStr}},
     {"console.connect", 1, 2, {FieldType::kStr, FieldType::kSlot}},
     {"console.pair", 1, 1, {FieldType::kSlot}},
-    {"console.open", 2, 5, {FieldType::kSlot, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kBool}},
+    {"console.open", 2, 6, {FieldType::kSlot, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kBool, FieldType::kBool}},
     {"sysctl.write", 2, 2, {FieldType::kStr, FieldType::kStr}},
     {"uts.hostname", 2, 1, {FieldType::kStr}},
     {"uts.domainname", 2, 1, {FieldType::kStr}},
@@ -321,6 +323,8 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {"hook.run", 3, 8, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kU64, FieldType::kStr, FieldType::kStr}},
     {"pidfd.send", 1, 1, {FieldType::kStr}},
+    {"notify.listen", 1, 2, {FieldType::kStr, FieldType::kStr}},
+    {"notify.forward", 1, 3, {FieldType::kStr, FieldType::kU64, FieldType::kU64}},
 };
 
 /// Tells the other side that this point is reached.
@@ -856,7 +860,7 @@ struct ConsolePair {
       : slot(r.slot(0)) {}
 };
 
-/// Opens a terminal in the container's own devpts, sends its master through the slot, makes it the standard streams and, with `bind`, /dev/console.
+/// Opens a terminal in the container's own devpts, sends its master through the slot, makes it the standard streams and, with `bind`, /dev/console. `onlcr`: it adds a carriage return to line ends, as terminals do.
 struct ConsoleOpen {
   static constexpr StepKind kKind = StepKind::kConsoleOpen;
   Slot slot;
@@ -864,12 +868,14 @@ struct ConsoleOpen {
   uint64_t rows;
   uint64_t columns;
   bool bind;
+  bool onlcr;
   explicit ConsoleOpen(const Record& r)
       : slot(r.slot(0)),
         uid(r.u64(1)),
         rows(r.u64(2)),
         columns(r.u64(3)),
-        bind(r.bool_(4)) {}
+        bind(r.bool_(4)),
+        onlcr(r.bool_(5)) {}
 };
 
 /// Writes a sysctl through a private procfs whose type is checked.
@@ -1154,6 +1160,28 @@ struct PidfdSend {
       : path(r.str(0)) {}
 };
 
+/// Makes a datagram socket of this name in the directory, to which programs say that they are ready (sd_notify(3)); whoever finds it may write to it. Kept for notify.forward or attach.
+struct NotifyListen {
+  static constexpr StepKind kKind = StepKind::kNotifyListen;
+  Str directory;
+  Str name;
+  explicit NotifyListen(const Record& r)
+      : directory(r.str(0)),
+        name(r.str(1)) {}
+};
+
+/// Waits until somebody says READY=… to the socket of notify.listen, or the process ends; says it, and MAINPID=pid, to this address (a path, or @name of an abstract socket), and waits until it is taken in (BARRIER=1, at most 30 s).
+struct NotifyForward {
+  static constexpr StepKind kKind = StepKind::kNotifyForward;
+  Str address;
+  uint64_t pid;
+  uint64_t start_time;
+  explicit NotifyForward(const Record& r)
+      : address(r.str(0)),
+        pid(r.u64(1)),
+        start_time(r.u64(2)) {}
+};
+
 #define TSRUN_HOST_STEPS(X) \
   X(SyncSignal) \
   X(SyncWait) \
@@ -1187,7 +1215,9 @@ struct PidfdSend {
   X(CgroupUpdate) \
   X(SeccompCompile) \
   X(HookRun) \
-  X(PidfdSend)
+  X(PidfdSend) \
+  X(NotifyListen) \
+  X(NotifyForward)
 
 #define TSRUN_CONTAINER_STEPS(X) \
   X(SyncSignal) \

@@ -4,6 +4,7 @@
 #define NODE_ADDON_API_DISABLE_DEPRECATED
 #include <napi.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 
 #include "addon/base/sys.h"
 #include "addon/exec/session.h"
@@ -62,7 +63,7 @@ public:
         env, "Session",
         {InstanceMethod<&SessionWrap::Execute>("execute"), InstanceMethod<&SessionWrap::Commit>("commit"),
          InstanceMethod<&SessionWrap::Rollback>("rollback"), InstanceMethod<&SessionWrap::WatchSignals>("watchSignals"),
-         InstanceMethod<&SessionWrap::Attach>("attach"),
+         InstanceMethod<&SessionWrap::AdoptOrphans>("adoptOrphans"), InstanceMethod<&SessionWrap::Attach>("attach"),
          InstanceMethod<&SessionWrap::ContainerReports>("containerReports"),
          InstanceMethod<&SessionWrap::Close>("close")});
   }
@@ -122,13 +123,21 @@ private:
     if (!session_) return Closed(info.Env());
     return Result(info.Env(), session_->WatchSignals());
   }
+  Napi::Value AdoptOrphans(const Napi::CallbackInfo& info) {
+    if (!session_) return Closed(info.Env());
+    return Result(info.Env(), session_->AdoptOrphans());
+  }
+  /// attach(notifyAddress)
   Napi::Value Attach(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     if (!session_) return Closed(env);
+    if (info.Length() != 1 || !info[0].IsString()) return TypeError(env, "attach: address");
     ExitStatus exit;
-    const Status status = session_->Attach(exit);
+    Status notified;
+    const Status status = session_->Attach(info[0].As<Napi::String>().Utf8Value(), exit, notified);
     if (!status.ok()) return StatusObject(env, status);
     Napi::Object out = Napi::Object::New(env);
+    if (!notified.ok()) out.Set("notify", StatusObject(env, notified));
     out.Set("killed", Napi::Boolean::New(env, exit.killed));
     out.Set("value", Napi::Number::New(env, exit.value));
     return out;
@@ -210,10 +219,25 @@ Napi::Value KnowsArchitecture(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(env, tsrun::KnowsArchitecture(info[0].As<Napi::Number>().Uint32Value()));
 }
 
+/// terminalSize(): [rows, columns] of the first standard stream that is a terminal, undefined without one.
+Napi::Value TerminalSize(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  for (int fd = 0; fd < 3; fd++) {
+    winsize size;
+    if (ioctl(fd, TIOCGWINSZ, &size) != 0) continue;
+    Napi::Array out = Napi::Array::New(env, 2);
+    out.Set(0u, Napi::Number::New(env, size.ws_row));
+    out.Set(1u, Napi::Number::New(env, size.ws_col));
+    return out;
+  }
+  return env.Undefined();
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Session", SessionWrap::Define(env));
   exports.Set("OomWatch", OomWatchWrap::Define(env));
   exports.Set("lock", Napi::Function::New<Lock>(env));
+  exports.Set("terminalSize", Napi::Function::New<TerminalSize>(env));
   exports.Set("knowsArchitecture", Napi::Function::New<KnowsArchitecture>(env));
   exports.Set("libseccompVersion", Napi::String::New(env, tsrun::LibseccompVersion()));
   exports.Set("vocabularyHash", Napi::Number::New(env, tsrun::abi::kVocabularyHash));

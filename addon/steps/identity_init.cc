@@ -43,6 +43,8 @@ Status Run(InitContext&, const abi::IdentityBecomeRoot&) {
   if (SetGroups(0, nullptr) != 0 && errno != EPERM) return Status::Fail(Op::kSetgroups, errno);
   if (SetResGid(0) != 0) return Status::Fail(Op::kSetresgid, errno, "0");
   if (SetResUid(0) != 0) return Status::Fail(Op::kSetresuid, errno, "0");
+  // The maps are written (ns.unshare).
+  if (prctl(PR_SET_DUMPABLE, 0) != 0) return Status::Fail(Op::kPrctl, errno, "PR_SET_DUMPABLE");
   return Status::Ok();
 }
 

@@ -31,8 +31,14 @@ Status Run(InitContext& ctx, const abi::NsJoin& step) {
 }
 
 Status Run(InitContext&, const abi::NsUnshare& step) {
+  const uid_t caller = geteuid(); // afterwards it is nobody's
   if (unshare(static_cast<int>(step.types)) != 0)
     return Status::Fail(Op::kUnshare, errno, "", static_cast<int64_t>(step.types));
+  // Files of a non-dumpable process belong to root: without privilege tsrun could not write our maps. Until
+  // identity.becomeRoot; nobody else is in our namespaces, and to the caller's own processes we hide nothing. Root
+  // needs no such moment, in which a container that it has joined could trace it (CVE-2016-9962).
+  if ((step.types & CLONE_NEWUSER) != 0 && caller != 0 && prctl(PR_SET_DUMPABLE, 1) != 0)
+    return Status::Fail(Op::kPrctl, errno, "PR_SET_DUMPABLE");
   return Status::Ok();
 }
 

@@ -17,8 +17,8 @@ abi::Str StrOf(const std::string& text) {
   return {text.c_str(), static_cast<uint32_t>(text.size())};
 }
 
-/// v1 tells of a want of memory before it kills, and again for every process that meets it meanwhile: so we look whether
-/// it has killed, this often and for so long. Where the killer is switched off, nothing is killed.
+/// v1 tells of a want of memory before it kills, and again for every process that meets it meanwhile: so we look
+/// whether it has killed, this often and for so long. Where the killer is switched off, nothing is killed.
 constexpr int kLookMs = 10;
 constexpr uint64_t kPatienceNs = 500'000'000;
 
@@ -50,8 +50,8 @@ Status OomWatch::OpenV1(int directory) {
   notify_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!notify_.valid()) return Status::Fail(Op::kOpen, errno, "eventfd");
   const std::string line = std::to_string(notify_.get()) + " " + std::to_string(control_.get());
-  TSRUN_TRY(cgroup::WriteFile(directory, "cgroup.event_control", where_ + "/cgroup.event_control", line.data(),
-                              line.size()));
+  TSRUN_TRY(
+      cgroup::WriteFile(directory, "cgroup.event_control", where_ + "/cgroup.event_control", line.data(), line.size()));
   bool oom;
   return Look(oom);
 }

@@ -20,11 +20,15 @@ Status HowItEnded(const HostContext& ctx) {
 
 } // namespace
 
-Status ReceiveMessage(HostContext& ctx, Message& message) {
+namespace {
+
+/// The next message; `end` when the other side has closed the socket.
+Status ReceiveOrEnd(HostContext& ctx, Message& message, bool& end) {
   if (!ctx.sync.valid()) return Status::Fail(Op::kPeer, ENOTCONN, "no process was spawned");
   const ssize_t got = seqpacket::Receive(ctx.sync.get(), &message, sizeof message);
   if (got < 0) return Status::Fail(Op::kRecvmsg, errno, "sync socket");
-  if (got == 0) return HowItEnded(ctx);
+  end = got == 0;
+  if (end) return Status::Ok();
   if (static_cast<size_t>(got) < kShortMessage) return Status::Fail(Op::kVerify, EPROTO, "sync message");
   if (message.type == MessageType::kFault) {
     kill(getpid(), SIGKILL); // a test asked for our death at this step of the container
@@ -36,6 +40,14 @@ Status ReceiveMessage(HostContext& ctx, Message& message) {
     return Status::Fail(Op::kPeer, EPIPE, "container");
   }
   return Status::Ok();
+}
+
+} // namespace
+
+Status ReceiveMessage(HostContext& ctx, Message& message) {
+  bool end = false;
+  TSRUN_TRY(ReceiveOrEnd(ctx, message, end));
+  return end ? HowItEnded(ctx) : Status::Ok();
 }
 
 Status Run(HostContext& ctx, const abi::SyncSignal& step) {
@@ -68,11 +80,14 @@ Status Run(HostContext& ctx, const abi::SyncWait& step) {
 
 Status Run(HostContext& ctx, const abi::ProcessWaitExec&) {
   Message message;
-  const Status status = ReceiveMessage(ctx, message);
-  if (ctx.container_failed) return status;
-  if (status.ok()) return Status::Fail(Op::kVerify, EPROTO, "message instead of execve");
-  // End of file: close-on-exec closed the socket, whatever became of the program since.
-  if (status.op == Op::kRecvmsg || status.op == Op::kVerify) return status;
+  bool end = false;
+  TSRUN_TRY(ReceiveOrEnd(ctx, message, end));
+  if (!end) return Status::Fail(Op::kVerify, EPROTO, "message instead of execve");
+  // Close-on-exec closed the socket, whatever has become of the program since; or tsrun-init ended before it came to
+  // its last step, without a word.
+  const Control& control = *ctx.control;
+  if (control.reports[control.host_steps + control.container_steps - 1].state == StepState::kNotRun)
+    return HowItEnded(ctx);
   ctx.sync.reset();
   return Status::Ok();
 }

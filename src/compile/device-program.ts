@@ -11,8 +11,8 @@ import type { DeviceRule } from "./device-rules.ts";
 
 export const INSTRUCTION_BYTES = 8;
 
-/** Most rules of one program: jumps have 16 bits, and the kernel bounds the length. */
-const MAX_RULES = 4096;
+/** Most rules of one program: the kernel bounds the branches that its verifier has yet to look at (8192, three a rule). */
+const MAX_RULES = 1024;
 
 // Codes as linux/bpf.h composes them: class | size or operation | mode or source.
 const LDX_MEM_W = 0x61; // dst = *(u32 *)(src + offset)
@@ -28,11 +28,9 @@ const EXIT = 0x95;
 // Registers. r1 is the context at the start: struct bpf_cgroup_dev_ctx { u32 access_type, major, minor }.
 const RESULT = 0;
 const CONTEXT = 1;
-const TYPE = 2;
+const PART = 2; // of the context
 const RIGHTS = 3; // still undecided
-const MAJOR = 4;
-const MINOR = 5;
-const DENIED = 6;
+const DENIED = 4;
 
 /** BPF_DEVCG_DEV_BLOCK and BPF_DEVCG_DEV_CHAR; the upper 16 bits of access_type are the rights. */
 const typeNumbers = { b: 1, c: 2 } as const;
@@ -51,12 +49,8 @@ export function deviceProgram(rules: readonly DeviceRule[]): Uint8Array {
     throw new TsrunError("unsupported", `/linux/resources/devices: more than ${MAX_RULES} rules`);
   }
   const program: Instruction[] = [
-    { code: LDX_MEM_W, dst: TYPE, src: CONTEXT, offset: 0 },
-    { code: MOV64_REG, dst: RIGHTS, src: TYPE },
-    { code: AND64_IMM, dst: TYPE, imm: 0xffff },
+    { code: LDX_MEM_W, dst: RIGHTS, src: CONTEXT, offset: 0 },
     { code: RSH64_IMM, dst: RIGHTS, imm: 16 },
-    { code: LDX_MEM_W, dst: MAJOR, src: CONTEXT, offset: 4 },
-    { code: LDX_MEM_W, dst: MINOR, src: CONTEXT, offset: 8 },
   ];
   for (const rule of [...rules].reverse()) {
     const action: readonly Instruction[] = rule.allow
@@ -73,13 +67,23 @@ export function deviceProgram(rules: readonly DeviceRule[]): Uint8Array {
           { code: MOV64_IMM, dst: RESULT, imm: 0 },
           { code: EXIT },
         ];
-    const tests: { readonly code: number; readonly dst: number; readonly imm: number }[] = [
-      { code: JNE_IMM, dst: TYPE, imm: typeNumbers[rule.type] },
+    // Type and numbers are loaded again for each rule. What one rule found out of them would otherwise be carried on by
+    // the kernel's verifier, a state more for every rule, and it gives up after a few hundred.
+    const tests: Instruction[] = [
+      { code: LDX_MEM_W, dst: PART, src: CONTEXT, offset: 0 },
+      { code: AND64_IMM, dst: PART, imm: 0xffff },
+      { code: JNE_IMM, dst: PART, imm: typeNumbers[rule.type] },
     ];
-    if (rule.major !== undefined) tests.push({ code: JNE32_IMM, dst: MAJOR, imm: rule.major | 0 });
-    if (rule.minor !== undefined) tests.push({ code: JNE32_IMM, dst: MINOR, imm: rule.minor | 0 });
+    for (const [value, offset] of [
+      [rule.major, 4],
+      [rule.minor, 8],
+    ] as const) {
+      if (value === undefined) continue;
+      tests.push({ code: LDX_MEM_W, dst: PART, src: CONTEXT, offset }, { code: JNE32_IMM, dst: PART, imm: value | 0 });
+    }
     for (const [i, test] of tests.entries()) {
-      program.push({ ...test, offset: tests.length - 1 - i + action.length }); // past this rule
+      const isJump = test.code === JNE_IMM || test.code === JNE32_IMM;
+      program.push(isJump ? { ...test, offset: tests.length - 1 - i + action.length } : test); // past this rule
     }
     program.push(...action);
   }

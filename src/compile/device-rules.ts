@@ -107,73 +107,64 @@ export interface DeviceWrite {
   readonly value: string;
 }
 
-const keyOf = ({ type, major, minor }: Pick<DeviceRule, "type" | "major" | "minor">): string =>
-  `${type} ${major ?? "*"}:${minor ?? "*"}`;
+type Devices = Pick<DeviceRule, "type" | "major" | "minor">;
+
+const nameOf = ({ type, major, minor }: Devices): string => `${type} ${major ?? "*"}:${minor ?? "*"}`;
 const letters = (mask: number): string =>
   `${mask & access.r ? "r" : ""}${mask & access.w ? "w" : ""}${mask & access.m ? "m" : ""}`;
+/** Whether all of `b` are among `a`. */
+const covers = (a: Devices, b: Devices): boolean =>
+  a.type === b.type && (a.major === undefined || a.major === b.major) && (a.minor === undefined || a.minor === b.minor);
+/** Whether a device could be among both. */
+const overlap = (a: Devices, b: Devices): boolean =>
+  a.type === b.type &&
+  (a.major === undefined || b.major === undefined || a.major === b.major) &&
+  (a.minor === undefined || b.minor === undefined || a.minor === b.minor);
+const isEverything = (rule: DeviceRule | undefined, type: DeviceRule["type"]): boolean =>
+  rule?.type === type && rule.major === undefined && rule.minor === undefined && rule.access === ALL;
 
 /**
  * The writes that give a v1 devices cgroup these rules. It knows one ground (all allowed or all denied) and exceptions to
  * it; an exception can only be taken back as it was given. So the rules are worked out here, and only what is left of
- * them is written, in the order in which it came. Throws `unsupported` when a rule would take a part out of a wider one:
- * the kernel passes over that in silence.
+ * them is written, in the order in which it came. Throws `unsupported` when a rule would take a part out of an
+ * exception: the kernel passes over that in silence.
  */
 export function deviceWrites(rules: readonly DeviceRule[]): DeviceWrite[] {
   let allowed = false;
-  let exceptions = new Map<string, number>();
-  const isEverything = (rule: DeviceRule, type: "b" | "c"): boolean =>
-    rule.type === type && rule.major === undefined && rule.minor === undefined && rule.access === ALL;
+  let exceptions: DeviceRule[] = [];
   for (let i = 0; i < rules.length; i++) {
     const rule = rules[i] as DeviceRule;
     const next = rules[i + 1];
     // Both types at once: a new ground.
-    if (isEverything(rule, "b") && next !== undefined && isEverything(next, "c") && next.allow === rule.allow) {
+    if (isEverything(rule, "b") && isEverything(next, "c") && next?.allow === rule.allow) {
       allowed = rule.allow;
-      exceptions = new Map();
+      exceptions = [];
       i++;
       continue;
     }
-    const key = keyOf(rule);
-    const before = exceptions.get(key) ?? 0;
     if (rule.allow !== allowed) {
-      exceptions.set(key, before | rule.access);
+      const same = exceptions.findIndex((each) => nameOf(each) === nameOf(rule));
+      if (same < 0) exceptions.push(rule);
+      else exceptions[same] = { ...rule, access: rule.access | (exceptions[same] as DeviceRule).access };
       continue;
     }
-    for (const [major, minor] of [
-      [undefined, rule.minor],
-      [rule.major, undefined],
-      [undefined, undefined],
-    ] as const) {
-      const wider = keyOf({ type: rule.type, major, minor });
-      if (wider === key || ((exceptions.get(wider) ?? 0) & rule.access) === 0) continue;
+    exceptions = exceptions.flatMap((each) => {
+      if (!overlap(rule, each) || (rule.access & each.access) === 0) return [each];
+      if (covers(rule, each))
+        return (each.access & ~rule.access) === 0 ? [] : [{ ...each, access: each.access & ~rule.access }];
+      const [does, did] = rule.allow ? ["allow", "denied"] : ["deny", "allowed"];
       throw new TsrunError(
         "unsupported",
-        `/linux/resources/devices: cgroup v1 cannot ${rule.allow ? "allow" : "deny"} ${key} ${letters(rule.access)} after ${wider} ${letters(exceptions.get(wider) ?? 0)} was ${rule.allow ? "denied" : "allowed"}`,
+        `/linux/resources/devices: cgroup v1 cannot ${does} ${nameOf(rule)} ${letters(rule.access)} after ${nameOf(each)} ${letters(each.access)} was ${did}`,
         { advice: "put no narrower rule after a wider one of the other kind, or use a host with cgroup v2" },
       );
-    }
-    // A rule for more devices takes back what was said of single ones, too.
-    for (const [other, mask] of exceptions) {
-      if (!covers(rule, other)) continue;
-      if ((mask & ~rule.access) === 0) exceptions.delete(other);
-      else exceptions.set(other, mask & ~rule.access);
-    }
+    });
   }
   return [
     { file: allowed ? "devices.allow" : "devices.deny", value: "a" },
-    ...[...exceptions].map(([key, mask]) => ({
+    ...exceptions.map((each) => ({
       file: allowed ? ("devices.deny" as const) : ("devices.allow" as const),
-      value: `${key} ${letters(mask)}`,
+      value: `${nameOf(each)} ${letters(each.access)}`,
     })),
   ];
-}
-
-/** Whether all devices of an exception are the rule's. */
-function covers(rule: DeviceRule, key: string): boolean {
-  const [, type, major, minor] = /^([bc]) ([^:]+):(.+)$/.exec(key) ?? [];
-  return (
-    type === rule.type &&
-    (rule.major === undefined || major === String(rule.major)) &&
-    (rule.minor === undefined || minor === String(rule.minor))
-  );
 }

@@ -11,8 +11,8 @@ export interface FreezeInput {
 }
 
 export function compileFreeze({ id, operation, place }: FreezeInput): Plan {
-  // A cgroup that others share would be frozen with all that is in it.
-  if (place === undefined || !place.created || place.path === "/") {
+  // The root of a hierarchy cannot be frozen: a container stands there only where it could get no cgroup of its own.
+  if (place === undefined || place.path === "/") {
     throw new TsrunError(
       "unsupported",
       `${operation} ${id}: the container has no cgroup of its own that can be frozen`,

@@ -297,22 +297,23 @@ function cgroupSteps(entry: Entry, input: Input, places: readonly Place[]): Cont
     return place === undefined ? [emptyTmpfs(entry, true)] : [ownCgroup(entry, entry.target, place)];
   }
   const v1 = hierarchies.filter(({ version }) => version === 1);
-  const steps: ContainerStep[] = [emptyTmpfs(entry, false)];
+  const shown: ContainerStep[] = [];
   for (const hierarchy of v1) {
     const target = rootRelPath(`${entry.target}/${posix.basename(hierarchy.mountPoint)}`);
-    if (hasCgroupNamespace) {
-      steps.push(controllersMount(entry, target, hierarchy));
-    } else {
-      const place = places.find(({ hierarchy: mountPoint }) => mountPoint === hierarchy.mountPoint);
-      if (place !== undefined) steps.push(ownCgroup(entry, target, place));
-    }
+    const place = places.find(({ hierarchy: mountPoint }) => mountPoint === hierarchy.mountPoint);
+    if (hasCgroupNamespace) shown.push(controllersMount(entry, target, hierarchy));
+    else if (place !== undefined) shown.push(ownCgroup(entry, target, place));
+    else continue;
+    shown.push(...controllerLinks(entry.target, hierarchy));
   }
-  steps.push(...v1.flatMap((hierarchy) => controllerLinks(entry.target, hierarchy)));
-  steps.push(...furtherSteps(entry, entry.options.recursive));
-  if (isReadonly(entry.options)) {
-    steps.push(...attributesStep(entry.target, { set: MOUNT_ATTR.RDONLY, clear: 0 }, false));
-  }
-  return steps;
+  if (shown.length === 0) return [emptyTmpfs(entry, true)];
+  return [
+    emptyTmpfs(entry, false),
+    ...shown,
+    ...furtherSteps(entry, entry.options.recursive),
+    // Only now: mount points and links had to be made in it.
+    ...attributesStep(entry.target, { set: entry.options.attributes.set & MOUNT_ATTR.RDONLY, clear: 0 }, false),
+  ];
 }
 
 function emptyTmpfs({ target, options }: Entry, readonly: boolean): StepOf<"mount.filesystem"> {

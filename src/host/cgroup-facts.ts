@@ -73,7 +73,7 @@ export function parseCgroupMounts(text: string): Mount[] {
 }
 
 /** `path` as seen from a mount of `root`, or undefined when it is not below it. */
-function below(root: string, path: string): string | undefined {
+export function below(root: string, path: string): string | undefined {
   if (root === "/" || root === path) return root === path ? "/" : path;
   return path.startsWith(`${root}/`) ? path.slice(root.length) : undefined;
 }

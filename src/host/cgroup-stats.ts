@@ -18,7 +18,7 @@ const MAX_UINT64 = 2n ** 64n - 1n;
 const NS_PER_TICK = 10_000_000n;
 
 export function readStats(cgroups: readonly CgroupPlace[]): Counters {
-  return statsOf(cgroups, ({ hierarchy, path }, file) => readCgroupFile(hierarchy, path, file), hugePageSizes());
+  return statsOf(cgroups, readCgroupFile, hugePageSizes());
 }
 
 /** `pageSizes`: sizes of huge pages as controllers name them, 2MB. */

@@ -1,6 +1,7 @@
 /** The facts of this host, read once for every create: about ten small files and a few stats. */
 import { accessSync, constants, readFileSync, readlinkSync, statfsSync, statSync } from "node:fs";
 import { release } from "node:os";
+import { errorCode } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { type CgroupProbe, readCgroupFacts } from "./cgroup-facts.ts";
 import type { HostFacts } from "./facts.ts";
@@ -10,14 +11,11 @@ const SELINUX_MAGIC = 0xf97cff8c;
 /** Inode number of the initial user namespace (PROC_USER_INIT_INO, linux/proc_ns.h). */
 const INITIAL_USER_NAMESPACE = "user:[4026531837]";
 
-const codeOf = (error: unknown): string | undefined =>
-  typeof error === "object" && error !== null && "code" in error ? String(error.code) : undefined;
-
 function read(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    throw new TsrunError("unsupported", `cannot read ${path}: ${codeOf(error)}`, {
+    throw new TsrunError("unsupported", `cannot read ${path}: ${errorCode(error)}`, {
       advice: "tsrun needs /proc and /sys as the kernel gives them",
       cause: error,
     });
@@ -29,8 +27,8 @@ function unlessMissing<T>(path: string, get: (path: string) => T): T | undefined
   try {
     return get(path);
   } catch (error) {
-    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return undefined;
-    throw new TsrunError("unsupported", `cannot look at ${path}: ${codeOf(error)}`, { cause: error });
+    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return undefined;
+    throw new TsrunError("unsupported", `cannot look at ${path}: ${errorCode(error)}`, { cause: error });
   }
 }
 

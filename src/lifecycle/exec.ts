@@ -1,13 +1,23 @@
 /** exec: a further process in a container. */
+import { constants } from "node:os";
 import { resolve } from "node:path";
 import { loadProcess } from "../bundle/load.ts";
-import { compileExec, type ExecCgroup, type ExecOverrides, type ExecProcess, execProcess } from "../compile/exec.ts";
+import {
+  compileExec,
+  completeProcess,
+  type ExecInput,
+  type ExecOverrides,
+  type ExecProcess,
+  execCgroups,
+  execProcess,
+} from "../compile/exec.ts";
 import type { CreateOptions } from "../compile/input.ts";
 import type { ContainerId } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
-import { unifiedCgroupOf } from "../host/cgroup.ts";
+import { cgroupOf } from "../host/cgroup.ts";
+import type { HostFacts } from "../host/facts.ts";
 import { readHostFacts } from "../host/read.ts";
-import { openSession } from "../native/native.ts";
+import { openSession, type StepFailure } from "../native/native.ts";
 import { encodePlan } from "../plan/encode.ts";
 import { findContainer } from "../state/liveness.ts";
 import { checkAllowed } from "../state/machine.ts";
@@ -15,7 +25,7 @@ import type { ContainerRecord } from "../state/record.ts";
 import { directoryOf, seccompCacheOf } from "../state/store.ts";
 import { configOf } from "./config-copy.ts";
 import { type Context, faultOf } from "./context.ts";
-import { absoluteConsole, checkPreservedFds, writePidFile } from "./create.ts";
+import { checkPreservedFds, hostConsole, writePidFile } from "./create.ts";
 import { throwFailure } from "./failure-text.ts";
 import type { Trace } from "./trace.ts";
 
@@ -31,6 +41,8 @@ export interface ExecRequest {
   readonly preserveFds: number;
   readonly pidfdSocket: string | undefined;
   readonly ignorePaused: boolean;
+  /** --cgroup. */
+  readonly cgroups: readonly string[];
 }
 
 /** Returns the exit status for the shell: the program's, 128 + n after signal n, 0 when detached. */
@@ -45,18 +57,17 @@ export function exec(context: Context, request: ExecRequest, trace?: Trace): num
   const config = configOf(root, id);
   const process: ExecProcess =
     request.process.kind === "file"
-      ? loadProcess(request.process.path)
+      ? completeProcess(config.process, loadProcess(request.process.path))
       : execProcess(config.process, request.process.overrides);
   // The program's own terminal is relayed when we stay; detached it has to go to somebody.
-  const console: CreateOptions["console"] =
-    request.console.kind === "none" && process.terminal === true && !request.detach
-      ? { kind: "pair" }
-      : absoluteConsole(request.console);
-  const { plan, warnings } = compileExec({
+  const foreground = request.console.kind === "none" && process.terminal === true && !request.detach;
+  const console = hostConsole(foreground ? { kind: "pair" } : request.console, process.terminal);
+  const input: ExecInput = {
     container: { id, bundle: record.bundle, rootfs: record.rootfs, config, facts },
     process,
     init: record.init,
-    cgroups: execCgroups(record),
+    cgroups: execCgroups(record.cgroups, request.cgroups, presentCgroup(record, facts)),
+    entry: status === "paused" ? "moved" : "born",
     options: {
       console,
       noPivot: false,
@@ -66,13 +77,19 @@ export function exec(context: Context, request: ExecRequest, trace?: Trace): num
       stateDirectory: directoryOf(root, id),
       seccompCache: seccompCacheOf(root),
     },
-  });
+  };
+  const { warnings, ...compiled } = compileExec(input);
+  let { plan } = compiled;
   for (const warning of warnings) context.log.warn(warning);
 
   const session = openSession();
   try {
     if (!request.detach) session.watchSignals();
-    const outcome = session.execute(encodePlan(plan), { fault: faultOf(context, "exec") });
+    let outcome = session.execute(encodePlan(plan), { fault: faultOf(context, "exec") });
+    if (outcome.failure !== undefined && isAtProcessLimit(outcome.failure)) {
+      ({ plan } = compileExec({ ...input, entry: "moved" }));
+      outcome = session.execute(encodePlan(plan));
+    }
     trace?.add(plan, outcome.reports());
     if (outcome.failure !== undefined) throwFailure(plan, outcome.failure);
     if (request.pidFile !== undefined) writePidFile(resolve(request.pidFile), outcome.pid as number, id);
@@ -88,17 +105,17 @@ export function exec(context: Context, request: ExecRequest, trace?: Trace): num
   }
 }
 
-/** Where the container's processes belong. On v2 init may have moved to a child cgroup: then the container's has no room. */
-function execCgroups(record: ContainerRecord): ExecCgroup[] {
-  return record.cgroups.map(({ hierarchy, path, version }) => ({
-    hierarchy,
-    path,
-    fallback: version === 2 ? fallbackOf(record, path) : "",
-  }));
+/** A process that is moved into a cgroup does not count against its pids.max, one that is born there does. */
+function isAtProcessLimit({ kind, errno }: StepFailure): boolean {
+  return (kind === "process.spawn" || kind === "process.fork") && errno === constants.errno.EAGAIN;
 }
 
-function fallbackOf(record: ContainerRecord, path: string): string {
-  const now = unifiedCgroupOf(record.init.pid);
-  if (now === undefined) throw new TsrunError("wrong-state", `exec ${record.id}: container not running`);
-  return now === path ? "" : now;
+/** On v2 init may have moved to a child of the container's cgroup, which has no room for processes then; "" if it has not. */
+function presentCgroup({ id, init, cgroups }: ContainerRecord, facts: HostFacts): string {
+  const place = cgroups.find(({ version }) => version === 2);
+  if (place === undefined) return "";
+  const mounted = facts.cgroup.hierarchies.find(({ mountPoint }) => mountPoint === place.hierarchy);
+  const now = mounted === undefined ? undefined : cgroupOf(init.pid, mounted);
+  if (now === undefined) throw new TsrunError("wrong-state", `exec ${id}: container not running`);
+  return now === place.path ? "" : now;
 }

@@ -43,6 +43,13 @@ describe("messages of failed steps", () => {
     ).toBe("create web: container step 0 process.setsid: setsid: EPERM (operation not permitted)");
   });
 
+  test("a control file's refusal with the value that it was given", () => {
+    const refused = failure({ kind: "cgroup.write", op: "write", errno: 22, path: "/c/pids.max", text: "-5" });
+    expect(failureText(plan, refused)).toBe(
+      'create web: step 0 cgroup.write: write /c/pids.max: EINVAL (invalid argument): "-5"',
+    );
+  });
+
   test("programs that cannot be found: runc's words, which podman and conmon match", () => {
     const lookup = (path: string, errno: number) =>
       failureText(plan, failure({ side: "container", kind: "process.lookup", op: "lookup", path, errno }));

@@ -30,7 +30,13 @@ export function failureText(plan: Plan, failure: StepFailure): string {
   // Where the record names nothing, what the step was about.
   const fields = failure.path === "" && step?.kind === kind ? renderFields(step) : "";
   const what = `${where} ${index} ${kind}${fields === "" ? "" : ` (${fields})`}`;
-  return `${plan.title}: ${what}: ${causeText(failure)}`;
+  // A control file says little about what it does not like: show what it was given.
+  const given = isControlFile(failure) ? { text: JSON.stringify(failure.text) } : {};
+  return `${plan.title}: ${what}: ${causeText({ ...failure, ...given })}`;
+}
+
+function isControlFile({ kind, op }: Pick<StepFailure, "kind" | "op">): boolean {
+  return (kind === "cgroup.write" || kind === "cgroup.writeFirst") && (op === "write" || op === "openat2");
 }
 
 function lookupText({ path, errno }: StepFailure): string {
@@ -72,10 +78,11 @@ function causeText({ op, errno, detail, path, text }: StepFailure): string {
   }
 }
 
+const SIGKILL = 9;
 const isFilter = ({ kind }: Step): boolean => kind === "seccomp.load";
 
 /** One line on what to do, where we know one. */
-function adviceOf(plan: Plan, { kind, op, errno, path }: StepFailure): string | undefined {
+function adviceOf(plan: Plan, { kind, op, errno, path, detail }: StepFailure): string | undefined {
   const name = errnoText(errno).split(" ", 1)[0];
   if (kind === "process.exec" && op === "execve") {
     if (name === "ENOENT") return "the file is there, so its interpreter (#! line or dynamic loader) is missing";
@@ -86,6 +93,12 @@ function adviceOf(plan: Plan, { kind, op, errno, path }: StepFailure): string | 
   if (kind === "process.spawn" && op === "clone3") {
     if (name === "EPERM") return "making namespaces needs root, or a user namespace in the configuration";
     if (name === "ENOSPC" || name === "EUSERS") return "a limit of /proc/sys/user is reached";
+    if (name === "EAGAIN") return "a limit of processes is reached: ulimit -u, or pids.max of a parent cgroup";
+    if (name === "ENOMEM") return "is /linux/resources/memory/limit enough for a process?";
+    if (name === "EBUSY") return "a v2 cgroup that gives its children controllers takes no processes";
+  }
+  if (op === "killed" && path === "tsrun-init" && detail === SIGKILL) {
+    return "is /linux/resources/memory/limit enough? The kernel's log says whether it ran out of memory";
   }
   if (kind === "ns.unshare" && (name === "ENOSPC" || name === "EUSERS")) return "a limit of /proc/sys/user is reached";
   if (kind === "mount.filesystem" && name === "ENODEV") return "the kernel does not know this file system";
@@ -94,6 +107,10 @@ function adviceOf(plan: Plan, { kind, op, errno, path }: StepFailure): string | 
   }
   if (kind === "cgroup.create" && (name === "EROFS" || name === "EACCES")) {
     return "the cgroup file system is not writable for this user";
+  }
+  if (kind === "cgroup.create" && name === "EBUSY") return "give the container another /linux/cgroupsPath";
+  if (isControlFile({ kind, op }) && op === "openat2" && name === "ENOENT") {
+    return "this kernel has no such control, or it is switched off (swap: swapaccount=1)";
   }
   if (kind === "process.rlimit" && name === "EPERM") return "raising a hard limit needs CAP_SYS_RESOURCE";
   // Below a filter it may be unable even to say why it ends.

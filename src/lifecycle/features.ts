@@ -4,6 +4,7 @@
  */
 import type { Features } from "../../spec-schemas/features.ts";
 import { capabilityNames } from "../compile/capabilities.ts";
+import { PIDFD_ANNOTATION } from "../compile/create.ts";
 import { hookNames } from "../compile/hooks.ts";
 import { KEEP_GROUPS_ANNOTATION } from "../compile/identity.ts";
 import { mountOptionNames } from "../compile/mount-options.ts";
@@ -53,7 +54,7 @@ export function features(): Features {
       // podman and containerd ask for runc's.
       "org.opencontainers.runc.checkpoint.enabled": "false",
     },
-    potentiallyUnsafeConfigAnnotations: [KEEP_GROUPS_ANNOTATION, FAIL_UNKNOWN_ANNOTATION],
+    potentiallyUnsafeConfigAnnotations: [PIDFD_ANNOTATION, KEEP_GROUPS_ANNOTATION, FAIL_UNKNOWN_ANNOTATION],
   };
 }
 

@@ -2,7 +2,7 @@
 import { membershipPlace } from "../compile/kill.ts";
 import type { ContainerId } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
-import { processesBelow } from "../host/cgroup.ts";
+import { processesOf } from "../host/cgroup.ts";
 import { processesInPidNamespaceOf } from "../host/process.ts";
 import { findContainer } from "../state/liveness.ts";
 import type { Context } from "./context.ts";
@@ -11,7 +11,7 @@ import type { Context } from "./context.ts";
 export function processes(context: Context, id: ContainerId): number[] {
   const { record, status } = findContainer(context.root, id);
   const place = membershipPlace(record.cgroups);
-  if (place !== undefined) return processesBelow(place);
+  if (place !== undefined) return processesOf(place);
   if (status === "stopped") return [];
   if (record.sharesPidNamespace) {
     throw new TsrunError(

@@ -43,7 +43,7 @@ export function update(context: Context, id: ContainerId, asked: Resources): voi
   }
 }
 
-const textOf = ({ hierarchy, path, file }: Target): string | undefined => readCgroupFile(hierarchy, path, file);
+const textOf = (target: Target): string | undefined => readCgroupFile(target, target.file);
 
 function change(context: Context, plan: Plan): void {
   const before = targetsOf(plan).map((target) => ({ target, text: textOf(target) }));

@@ -50,6 +50,8 @@ export interface ExitStatus {
   readonly kind: "exited" | "killed";
   /** Exit status or signal number. */
   readonly value: number;
+  /** Why the service manager could not be told that the container is ready. */
+  readonly notNotified?: string | undefined;
 }
 
 /** Runs the plans of one container and holds its process, descriptors and undo list. */
@@ -62,8 +64,13 @@ export interface Session {
   rollback(): void;
   /** Keeps the signals that tsrun gets from now on for `attach`; before start, so that none is lost. */
   watchSignals(): void;
-  /** Forwards signals, relays the terminal of console.pair, waits for the end (blocking). */
-  attach(): ExitStatus;
+  /** Processes that the container leaves become children of ours, and attach reaps them. Before start. */
+  adoptOrphans(): void;
+  /**
+   * Forwards signals, relays the terminal of console.pair, waits for the end (blocking). `notifyAddress`: where to tell
+   * that the container is ready, when it says so (notify.listen).
+   */
+  attach(notifyAddress?: string | undefined): ExitStatus;
   /** The container's steps as they stand now: those behind the gate run after `execute` has returned. */
   containerReports(): readonly StepReport[];
   close(): void;
@@ -94,7 +101,8 @@ interface NativeSession {
   commit(): NativeStatus | undefined;
   rollback(): void;
   watchSignals(): NativeStatus | undefined;
-  attach(): NativeStatus | { killed: boolean; value: number };
+  adoptOrphans(): NativeStatus | undefined;
+  attach(notifyAddress: string): NativeStatus | { killed: boolean; value: number; notify?: NativeStatus };
   containerReports(): Buffer;
   close(): void;
 }
@@ -107,6 +115,7 @@ interface Addon {
   readonly OomWatch: new () => NativeOomWatch;
   readonly Session: new (initPath: string) => NativeSession;
   lock(path: string, mode: number): number;
+  terminalSize(): [rows: number, columns: number] | undefined;
   knowsArchitecture(arch: number): boolean;
   readonly libseccompVersion: string;
   readonly vocabularyHash: number;
@@ -158,12 +167,12 @@ function kindOf(code: number): StepKind | "" {
   return "";
 }
 
+function statusText({ op, errno, path }: NativeStatus): string {
+  return `${operations[op] ?? op} ${path}: ${errnoText(errno)}`;
+}
+
 function check(status: NativeStatus | undefined, what: string): void {
-  if (status === undefined) return;
-  throw new TsrunError(
-    "internal",
-    `${what}: ${operations[status.op] ?? status.op} ${status.path}: errno ${status.errno}`,
-  );
+  if (status !== undefined) throw new TsrunError("internal", `${what}: ${statusText(status)}`);
 }
 
 /** Opens a session. Throws `internal` when the addon is missing or of another build. */
@@ -191,13 +200,15 @@ export function openSession(): Session {
     commit: () => check(native.commit(), "handing over to tsrun-init"),
     rollback: () => native.rollback(),
     watchSignals: () => check(native.watchSignals(), "watching signals"),
-    attach() {
-      const end = native.attach();
+    adoptOrphans: () => check(native.adoptOrphans(), "becoming a subreaper"),
+    attach(notifyAddress = "") {
+      const end = native.attach(notifyAddress);
       if ("op" in end) {
         check(end, "attaching to the container");
         throw new TsrunError("internal", "attaching to the container");
       }
-      return { kind: end.killed ? "killed" : "exited", value: end.value };
+      const notNotified = end.notify === undefined ? undefined : statusText(end.notify);
+      return { kind: end.killed ? "killed" : "exited", value: end.value, ...(notNotified && { notNotified }) };
     },
     containerReports: () => decodeReports(native.containerReports()),
     close: () => native.close(),
@@ -249,6 +260,12 @@ export interface Libseccomp {
 export function libseccomp(): Libseccomp {
   const { libseccompVersion, knowsArchitecture } = addon();
   return { version: libseccompVersion, knowsArchitecture };
+}
+
+/** Of the first of the standard streams that is a terminal; undefined when none is. */
+export function terminalSize(): { readonly height: number; readonly width: number } | undefined {
+  const [height, width] = addon().terminalSize() ?? [];
+  return height === undefined || width === undefined ? undefined : { height, width };
 }
 
 /** An flock held on `<directory>/lock`; ends with `release` or with the process. */

@@ -388,8 +388,8 @@ export const vocabulary = {
     code: 77,
     side: "container",
     about:
-      "Opens a terminal in the container's own devpts, sends its master through the slot, makes it the standard streams and, with `bind`, /dev/console.",
-    fields: { slot: "slot", uid: "u64", rows: "u64", columns: "u64", bind: "bool" },
+      "Opens a terminal in the container's own devpts, sends its master through the slot, makes it the standard streams and, with `bind`, /dev/console. `onlcr`: it adds a carriage return to line ends, as terminals do.",
+    fields: { slot: "slot", uid: "u64", rows: "u64", columns: "u64", bind: "bool", onlcr: "bool" },
   },
   "sysctl.write": {
     code: 78,
@@ -554,6 +554,20 @@ export const vocabulary = {
     side: "host",
     about: "Sends a pidfd of the container's process to a unix socket.",
     fields: { path: "str" },
+  },
+  "notify.listen": {
+    code: 132,
+    side: "host",
+    about:
+      "Makes a datagram socket of this name in the directory, to which programs say that they are ready (sd_notify(3)); whoever finds it may write to it. Kept for notify.forward or attach.",
+    fields: { directory: "str", name: "str" },
+  },
+  "notify.forward": {
+    code: 133,
+    side: "host",
+    about:
+      "Waits until somebody says READY=… to the socket of notify.listen, or the process ends; says it, and MAINPID=pid, to this address (a path, or @name of an abstract socket), and waits until it is taken in (BARRIER=1, at most 30 s).",
+    fields: { address: "str", pid: "u64", startTime: "u64" },
   },
 } as const satisfies Record<string, StepShape>;
 
