@@ -36,8 +36,12 @@ let rootfsTemplate: string | undefined;
 
 /** A root file system with Debian's static busybox, made once per test process. */
 function busyboxRootfs(work: string): string {
-  if (rootfsTemplate !== undefined) return rootfsTemplate;
-  const rootfs = join(work, "rootfs-template");
+  rootfsTemplate ??= busyboxTree(join(work, "rootfs-template"));
+  return rootfsTemplate;
+}
+
+/** Makes a root file system with Debian's static busybox in a new folder. */
+export function busyboxTree(rootfs: string): string {
   for (const folder of ["bin", "dev", "etc", "proc", "sys", "tmp", "root", "run", "var", "usr"])
     mkdirSync(join(rootfs, folder), { recursive: true });
   chmodSync(join(rootfs, "tmp"), 0o1777);
@@ -51,7 +55,6 @@ function busyboxRootfs(work: string): string {
     "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
   );
   writeFileSync(join(rootfs, "etc/group"), "root:x:0:\nnogroup:x:65534:\n");
-  rootfsTemplate = rootfs;
   return rootfs;
 }
 
@@ -81,15 +84,15 @@ export class Sandbox {
       env?: NodeJS.ProcessEnv;
       cwd?: string;
       timeoutMs?: number;
+      /** Ends the names of the files for its standard streams: a container that is still there keeps those of its own run. */
+      suffix?: string;
       global?: readonly string[];
     } = {},
   ): Result {
     // Files, not pipes: a container inherits them, and a pipe that it holds would keep us waiting for its end.
-    const [input, output, error] = ["in", "out", "err"].map((name) => join(this.work, `std${name}`)) as [
-      string,
-      string,
-      string,
-    ];
+    const [input, output, error] = ["in", "out", "err"].map((name) =>
+      join(this.work, `std${name}${options.suffix ?? ""}`),
+    ) as [string, string, string];
     writeFileSync(input, options.input ?? "");
     const stdio = [openSync(input, "r"), openSync(output, "w"), openSync(error, "w")];
     let result: SpawnSyncReturns<string>;

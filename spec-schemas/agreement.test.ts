@@ -25,7 +25,7 @@ const knownDifferences: readonly { readonly why: string; readonly at: RegExp }[]
   { why: "NUL cannot be passed to the kernel: text that goes there must not have it", at: /NUL/ },
   { why: "sections of other platforms are ignored, whatever they hold", at: /^\/(solaris|windows|vm|zos|freebsd)/ },
   {
-    why: "config-linux.md: fileMode is the mode of mknod(2), set-id and sticky bits included; the schema stops at 0777",
+    why: "config-linux.md: fileMode is a file mode; callers leave the type of the host's device in it; the schema stops at 0777",
     at: /fileMode/,
   },
   { why: "rootfsPropagation: containerd writes rslave and rshared", at: /^\/linux\/rootfsPropagation$/ },

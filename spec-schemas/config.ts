@@ -127,7 +127,8 @@ const device = z.object({
   path: text,
   major: optional(int64),
   minor: optional(int64),
-  fileMode: optional(z.int().check(z.gte(0), z.lte(0o7777))),
+  // A whole st_mode: podman and docker leave the type of the host's device in it.
+  fileMode: optional(z.int().check(z.gte(0), z.lte(0o177777))),
   uid: optional(uint32),
   gid: optional(uint32),
 });

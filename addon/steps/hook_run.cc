@@ -95,7 +95,8 @@ struct Output {
 
 /// Starts the hook. The child shares our memory until it executes, so it makes nothing but system calls; its errno
 /// comes back through `err`. vfork returns twice: nothing here has a destructor that would run in the child.
-[[gnu::noinline]] pid_t Start(const char* path, char** argv, char** envp, int in, int out, volatile int* err) {
+[[gnu::noinline]] pid_t Start(const char* path, char** argv, char** envp, const char* directory, int in, int out,
+                              volatile int* err) {
   const pid_t pid = vfork();
   if (pid != 0) return pid;
   setpgid(0, 0); // so that a timeout reaches what the hook started, too
@@ -113,6 +114,11 @@ struct Output {
   }
   sys::CloseRange(3, ~0u, 0); // nothing of ours is a hook's (Linux 5.9)
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none);
+  // The child's own: vfork shares memory, not the working directory.
+  if (chdir(directory) != 0 && chdir("/") != 0) {
+    *err = errno;
+    _exit(127);
+  }
   execve(path, argv, envp);
   *err = errno;
   _exit(127);
@@ -185,7 +191,7 @@ Status RunHook(const abi::HookRun& step, uint64_t pid) {
 
   BlockedSignals blocked;
   volatile int err = 0;
-  const pid_t child = Start(path, args.get(), env.get(), in.read.get(), out.write.get(), &err);
+  const pid_t child = Start(path, args.get(), env.get(), step.directory.data, in.read.get(), out.write.get(), &err);
   if (child < 0) return Status::Fail(Op::kClone3, errno, path);
   in.read.reset();
   out.write.reset();

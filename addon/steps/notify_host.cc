@@ -58,13 +58,14 @@ Status Tell(const std::string& address, const std::string& ready, uint64_t pid, 
   barrier.reset(ends[0]);
   const UniqueFd theirs(ends[1]);
   constexpr char kBarrier[] = "BARRIER=1";
-  return SendFd(socket.get(), theirs.get(), kBarrier, sizeof kBarrier - 1);
+  return SendFd(socket.get(), theirs.get(), kBarrier, sizeof kBarrier - 1, address.c_str());
 }
 
 } // namespace notify
 
 Status Run(HostContext& ctx, const abi::NotifyListen& step) {
-  const auto directory = std::make_shared<UniqueFd>(open(step.directory.data, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  const auto directory =
+      std::make_shared<UniqueFd>(open(step.directory.data, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   if (!directory->valid()) return Status::Fail(Op::kOpen, errno, step.directory.data);
   const std::string name = step.name.data;
   // By descriptor: state directories may be longer than sun_path.

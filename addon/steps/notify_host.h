@@ -7,7 +7,8 @@
 /// sd_notify(3) between a container and the service manager of tsrun's caller.
 namespace tsrun::notify {
 
-/// How long a service manager may take to say that it has taken a message in; one that does not know BARRIER=1 never does.
+/// How long a service manager may take to say that it has taken a message in; one that does not know BARRIER=1 never
+/// does.
 inline constexpr int kBarrierMs = 30'000;
 
 /// Reads the datagrams that are there. `ready` becomes the first line READY=…, if there is one.

@@ -18,11 +18,7 @@ Status HowItEnded(const HostContext& ctx) {
   return Status::Fail(Op::kPeer, EPIPE, "tsrun-init");
 }
 
-} // namespace
-
-namespace {
-
-/// The next message; `end` when the other side has closed the socket.
+/// Receives a message, or learns that the other end is closed.
 Status ReceiveOrEnd(HostContext& ctx, Message& message, bool& end) {
   if (!ctx.sync.valid()) return Status::Fail(Op::kPeer, ENOTCONN, "no process was spawned");
   const ssize_t got = seqpacket::Receive(ctx.sync.get(), &message, sizeof message);
@@ -83,11 +79,11 @@ Status Run(HostContext& ctx, const abi::ProcessWaitExec&) {
   bool end = false;
   TSRUN_TRY(ReceiveOrEnd(ctx, message, end));
   if (!end) return Status::Fail(Op::kVerify, EPROTO, "message instead of execve");
-  // Close-on-exec closed the socket, whatever has become of the program since; or tsrun-init ended before it came to
-  // its last step, without a word.
+  // tsrun-init ended before it came to its last step, and could not say why.
   const Control& control = *ctx.control;
   if (control.reports[control.host_steps + control.container_steps - 1].state == StepState::kNotRun)
     return HowItEnded(ctx);
+  // Close-on-exec closed the socket, whatever became of the program since. Not to be waited for: it may run for ever.
   ctx.sync.reset();
   return Status::Ok();
 }

@@ -83,6 +83,7 @@ function configDevice(
     type,
     major: number("major", MAX_MAJOR),
     minor: number("minor", MAX_MINOR),
+    // Without the type of file that callers leave in it: `type` says it.
     mode: (device.fileMode ?? DEFAULT_MODE) & 0o7777,
     uid: checkId(device.uid ?? 0, `${pointer}/uid`),
     gid: checkId(device.gid ?? 0, `${pointer}/gid`),

@@ -9,6 +9,9 @@
  *     poststart        host        start: the program runs                       running   the host's
  *     poststop         host        delete: all is removed                        stopped   none
  *
+ * A hook runs in the bundle's directory, startContainer's in the root: the spec does not say where, runc and crun do so. A
+ * caller may have removed the bundle before poststop, and a user namespace's root may not be able to enter it; then it is /.
+ *
  * `creating` is step 2 of the lifecycle, and these hooks are steps 3 to 5, so the status is `created` (as crun; runc says
  * `creating`).
  */
@@ -74,6 +77,7 @@ export function hookSteps(
     // execve(2) wants an argv[0].
     args: hook.args === undefined || hook.args.length === 0 ? [hook.path] : hook.args,
     env: hook.env ?? [],
+    directory: name === "startContainer" ? "/" : bundle,
     timeoutMs: Math.ceil((hook.timeout ?? 0) * 1000),
     stateBefore,
     stateAfter,

@@ -3,7 +3,8 @@
  * container's process is final (process.adopt), before it goes on (host-ready).
  */
 import { TsrunError } from "../core/errors.ts";
-import type { HostStep } from "../plan/vocabulary.ts";
+import { point } from "../plan/encode.ts";
+import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
 
 /** RLIMIT_* numbers (asm-generic/resource.h; the same on every architecture we build for). */
 export const rlimitNumbers: Readonly<Record<string, number>> = {
@@ -50,4 +51,20 @@ export function rlimitSteps(
     steps.push({ kind: "process.rlimit", resource: 7, soft: launch.soft, hard: launch.hard });
   }
   return steps;
+}
+
+/**
+ * The kernel puts back at the end of an execve the stack limit that it saw at its beginning (finalize_exec, Linux 4.18), and
+ * the spawn returns in between. A stack limit has to wait until tsrun-init says that it runs: right after the spawn, and
+ * first in the container. Nobody waits without one.
+ */
+export function stackLimitSync(rlimits: readonly Rlimit[] | undefined): {
+  readonly host: readonly HostStep[];
+  readonly container: readonly ContainerStep[];
+} {
+  if (rlimits?.some(({ type }) => type === "RLIMIT_STACK") !== true) return { host: [], container: [] };
+  return {
+    host: [{ kind: "sync.wait", point: point("started") }],
+    container: [{ kind: "sync.signal", point: point("started") }],
+  };
 }

@@ -16,6 +16,7 @@ import { withCreated } from "../host/cgroup.ts";
 import type { LaunchState } from "../host/facts.ts";
 import { identityOf, ownIdentity } from "../host/process.ts";
 import { readHostFacts } from "../host/read.ts";
+import { withMissing } from "../host/resctrl.ts";
 import { openSession, type Session, terminalSize } from "../native/native.ts";
 import { encodePlan } from "../plan/encode.ts";
 import type { Plan } from "../plan/vocabulary.ts";
@@ -53,7 +54,7 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
   const { root } = context;
   const { id } = request;
   const { bundle, rootfs, config: written, text } = loadBundle(request.bundle, request.configFile);
-  const facts = readHostFacts();
+  const facts = readHostFacts({ resctrl: written.linux?.intelRdt !== undefined });
   const activation = readActivation(process.env, process.pid, context.log);
   const preserveFds = activation.listenFds + request.preserveFds;
   checkPreservedFds(facts.launch, preserveFds);
@@ -79,12 +80,14 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
 
   reclaimHalfMade(context, id);
   const cgroups = withCreated(compiled.record.cgroups);
+  const resctrl = withMissing(compiled.record.resctrl);
   makeDirectory(root, id, {
     config: text,
     entry: {
       kind: "creating",
       by: ownIdentity(),
       cgroups,
+      resctrl,
       detachRoot: compiled.record.detachRoot,
       pidFile: pidFile === undefined ? "" : temporaryOf(pidFile, id),
     },
@@ -109,6 +112,7 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
       annotations: config.annotations ?? {},
       ...compiled.record,
       cgroups,
+      resctrl,
     };
     writeRecord(root, record);
     reached(context, "recorded");

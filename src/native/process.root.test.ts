@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Config } from "../../spec-schemas/config.ts";
 import { hookSteps } from "../compile/hooks.ts";
+import { MOUNT_ATTR } from "../compile/mount-options.ts";
 import {
   enterNamespaces,
   namespaceFlags,
@@ -23,8 +24,9 @@ import {
   processShape,
   serveNamespaces,
 } from "../compile/namespaces.ts";
+import { rlimitSteps, stackLimitSync } from "../compile/rlimits.ts";
 import { encodePlan, point } from "../plan/encode.ts";
-import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
+import { type ContainerStep, type HostStep, pivotMethods } from "../plan/vocabulary.ts";
 import { openSession, type StepFailure } from "./native.ts";
 
 let directory: string;
@@ -73,6 +75,22 @@ function program(
 }
 const field = (status: string, name: string): string =>
   new RegExp(`^${name}:[\\t ]*(.*?) *$`, "m").exec(status)?.[1] ?? "";
+
+describe("process.waitExec", () => {
+  test("waits for the execve, not for the program's end", () => {
+    const session = openSession();
+    try {
+      const outcome = session.execute(
+        encodePlan({ title: "test", host: [spawn, { kind: "process.waitExec" }], container: [run("sleep", "2")] }),
+      );
+      expect(outcome.failure).toBeUndefined();
+      expect(readFileSync(`/proc/${outcome.pid}/stat`, "utf8")).toMatch(/^\d+ \(sleep\) [RSD] /);
+    } finally {
+      session.rollback();
+      session.close();
+    }
+  });
+});
 
 describe("identity and capabilities", () => {
   const NET_BIND = 1n << 10n;
@@ -223,6 +241,25 @@ describe("signals, limits, descriptors, directory", () => {
     expect(output).toMatch(/^321\n99\n100\n$/m);
   });
 
+  test("a stack limit is not undone by the end of tsrun-init's execve", () => {
+    const rlimits = [{ type: "RLIMIT_STACK", soft: 10 << 20, hard: 20 << 20 }];
+    const { host, container } = stackLimitSync(rlimits);
+    // It was lost most of the times, not always.
+    for (let i = 0; i < 10; i++) {
+      const { output } = program(
+        [
+          spawn,
+          ...host,
+          ...rlimitSteps(rlimits, { soft: 100n, hard: 100n }),
+          { kind: "sync.signal", point: point("host-ready") },
+        ],
+        [...container, { kind: "sync.wait", point: point("host-ready") }],
+        "ulimit -Ss; ulimit -Hs",
+      );
+      expect(output).toBe("10240\n20480\n");
+    }
+  });
+
   test("no descriptor but the standard ones reaches the program", () => {
     const { output } = program([spawn], [{ kind: "fds.closeOnExec", first: 3 }], "ls /proc/self/fd");
     expect(output.split("\n").filter((line) => line !== "")).toEqual(["0", "1", "2", "3"]); // 3 is ls's own
@@ -242,11 +279,49 @@ describe("finding the program", () => {
     writeFileSync(plain, "", { mode: 0o644 });
     expect(look("sh")).toBeUndefined();
     expect(look("no-such-program")).toMatchObject({ op: "lookup", errno: 2, path: "no-such-program" });
-    expect(look("plain", directory)).toMatchObject({ op: "lookup", errno: 2 });
+    expect(look("plain", directory)).toMatchObject({ op: "lookup", errno: 13, path: plain });
     expect(look("/no/such/program")).toMatchObject({ op: "lookup", errno: 2 });
-    expect(look(plain)).toMatchObject({ op: "lookup", errno: 13 });
+    expect(look(plain)).toMatchObject({ op: "lookup", errno: 13, text: "it is not executable" });
+    expect(look("/dev/null")).toMatchObject({ op: "lookup", errno: 13, text: "it is not a regular file" });
+    expect(look(`${plain}/x`)).toMatchObject({ op: "lookup", errno: 20 });
     expect(look("/usr")).toMatchObject({ op: "lookup", errno: 21 });
     expect(look("sh", "/nowhere:")).toMatchObject({ op: "lookup", errno: 2 });
+  });
+
+  test("a file system that is mounted noexec is told from a file without the right to execute", () => {
+    const target = join(directory, "noexec");
+    mkdirSync(target);
+    const mount: ContainerStep[] = [
+      { kind: "ns.unshare", types: namespaceFlags.mount },
+      { kind: "mount.propagation", flags: 0x4_4000 },
+      { kind: "root.bind", path: "/", isolate: false },
+      {
+        kind: "mount.bind",
+        source: "/usr/bin",
+        slot: null,
+        target: target.slice(1),
+        recursive: false,
+        attrSet: MOUNT_ATTR.NOEXEC,
+        attrClear: 0,
+        attrRecursive: false,
+        propagation: 0,
+        noSymlinks: false,
+        magic: 0,
+        links: 0,
+      },
+      { kind: "root.pivot", method: pivotMethods.chroot },
+    ];
+    const { failure } = program(
+      [spawn],
+      [...mount, { kind: "process.lookup", program: "sleep", path: `/nowhere:${target}` }],
+      "true",
+    );
+    expect(failure).toMatchObject({
+      op: "lookup",
+      errno: 13,
+      path: `${target}/sleep`,
+      text: "its file system is mounted noexec",
+    });
   });
 
   test("HOME comes from passwd", () => {
@@ -297,9 +372,10 @@ describe("process.exec finds its program as process.lookup does, and says why it
     expect(execute("true", `/nowhere:${directory}/first:${directory}/second:/bin`)).toBeUndefined();
     expect(execute("true", `/nowhere:${directory}/first:${directory}/second`)).toMatchObject({
       op: "lookup",
-      errno: 2,
-      path: "true",
+      errno: 13,
+      path: `${directory}/second/true`,
     });
+    expect(execute("true", `/nowhere:${directory}/first`)).toMatchObject({ op: "lookup", errno: 2, path: "true" });
     expect(execute("/no/such", "/bin")).toMatchObject({ op: "lookup", errno: 2, path: "/no/such" });
     expect(execute(`${directory}/second/true`, "/bin")).toMatchObject({ op: "lookup", errno: 13 });
     expect(execute(`${directory}/first/true`, "/bin")).toMatchObject({ op: "lookup", errno: 21 });
@@ -309,7 +385,20 @@ describe("process.exec finds its program as process.lookup does, and says why it
     const script = join(directory, "orphan");
     writeFileSync(script, "#!/no/interpreter\n", { mode: 0o755 });
     writeFileSync(join(directory, "junk"), "junk", { mode: 0o755 });
-    expect(execute(script, "")).toMatchObject({ op: "execve", errno: 2, path: script });
+    expect(execute(script, "")).toMatchObject({ op: "execve", errno: 2, path: script, text: "/no/interpreter" });
+    // As a loader for another C library is, often.
+    const binary = readFileSync("/usr/bin/env");
+    const loader = /\/lib[^\0]*\/ld-linux[^\0]*/.exec(binary.toString("latin1")) as RegExpExecArray;
+    binary.write("/mis", loader.index, "latin1");
+    writeFileSync(join(directory, "elf"), binary, { mode: 0o755 });
+    expect(execute(join(directory, "elf"), "")).toMatchObject({
+      op: "execve",
+      errno: 2,
+      text: `/mis${loader[0].slice(4)}`,
+    });
+    writeFileSync(join(directory, "weak"), `#! ${script}x \n`, { mode: 0o755 });
+    writeFileSync(`${script}x`, "", { mode: 0o644 });
+    expect(execute(join(directory, "weak"), "")).toMatchObject({ op: "execve", errno: 13, text: `${script}x` });
     expect(execute("orphan", `/nowhere:${directory}`)).toMatchObject({ op: "execve", errno: 2, path: script });
     expect(execute("junk", `/nowhere:${directory}:/bin`)).toMatchObject({ op: "execve", errno: 8 });
   });
@@ -374,6 +463,22 @@ describe("hooks", () => {
     // PWD and _ are the shell's own.
     expect(rest.filter((line) => line.includes("=") && !/^(PWD|_|SHLVL|OLDPWD)=/.test(line))).toEqual(["ONLY=this"]);
     expect(rest.filter((line) => /^\d+$/.test(line))).toEqual(["0", "1", "2", "3"]);
+  });
+
+  test("run in the bundle, or in the root when that is gone", () => {
+    const path = join(directory, "hook");
+    const where = (bundle: string): string => {
+      const steps = hookSteps(
+        "createRuntime",
+        { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", `pwd >${path}`] }] },
+        { ...container, bundle },
+        "live",
+      );
+      expect(withHook(steps).failure).toBeUndefined();
+      return readFileSync(path, "utf8").trim();
+    };
+    expect(where(directory)).toBe(directory);
+    expect(where("/no/bundle")).toBe("/");
   });
 
   test("tell their status, signal, timeout and last words", () => {

@@ -256,6 +256,7 @@ describe("without pivot_root", () => {
       path: "/bin/sh",
       args: ["sh", "-c", watcher],
       env: ["PATH=/usr/bin:/bin"],
+      directory: "/",
       timeoutMs: 0,
       stateBefore: "{}",
       stateAfter: "",

@@ -35,8 +35,8 @@ export const command = defineCommand({
       describe: "file with linux.resources as in config.json, - for standard input; other options are ignored then",
     },
     ...limits,
-    "l3-cache-schema": { type: "text", describe: "not supported (Intel RDT)" },
-    "mem-bw-schema": { type: "text", describe: "not supported (Intel RDT)" },
+    "l3-cache-schema": { type: "text", describe: "not supported: the Intel RDT class is create's to make" },
+    "mem-bw-schema": { type: "text", describe: "not supported: the Intel RDT class is create's to make" },
     "kernel-memory": { type: "text", describe: "ignored, as in runc", hidden: true },
     "kernel-memory-tcp": { type: "text", describe: "ignored, as in runc", hidden: true },
     ...faultOption,
@@ -46,7 +46,7 @@ export const command = defineCommand({
     const { options } = parsed;
     for (const name of ["l3-cache-schema", "mem-bw-schema"] as const) {
       if ((options[name] ?? "") !== "") {
-        throw new TsrunError("unsupported", `--${name}: this version of tsrun does not do Intel RDT`);
+        throw new TsrunError("unsupported", `--${name}: update cannot change the Intel RDT class of a container`);
       }
     }
     for (const name of ["kernel-memory", "kernel-memory-tcp"] as const) {

@@ -1,0 +1,82 @@
+/**
+ * docker's and podman's own seccomp profiles, turned into config.json's form as those engines do: entries count for some
+ * architectures, capabilities and kernels only. Both come from Debian packages; the second is podman's dependency.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { release } from "node:os";
+import { join, resolve } from "node:path";
+
+/** What an entry depends on. */
+interface Condition {
+  readonly arches?: readonly string[] | null;
+  readonly caps?: readonly string[] | null;
+  readonly minKernel?: string;
+}
+
+interface Entry {
+  readonly names?: readonly string[];
+  readonly name?: string;
+  readonly action: string;
+  readonly args?: readonly object[] | null;
+  readonly errnoRet?: number;
+  readonly includes?: Condition | null;
+  readonly excludes?: Condition | null;
+}
+
+interface Profile {
+  readonly defaultAction: string;
+  readonly defaultErrnoRet?: number;
+  readonly archMap?: readonly { readonly architecture: string; readonly subArchitectures: readonly string[] | null }[];
+  readonly syscalls: readonly Entry[];
+}
+
+const ARCHITECTURE: Readonly<Record<string, readonly [profile: string, libseccomp: string]>> = {
+  x64: ["amd64", "SCMP_ARCH_X86_64"],
+  arm64: ["arm64", "SCMP_ARCH_AARCH64"],
+};
+
+const cache = resolve(__dirname, "../../build/compare");
+
+export const podmanProfile = "/usr/share/containers/seccomp.json";
+
+/** docker's default.json, out of the source package's library, which is unpacked and not installed. */
+export function dockerProfile(): string {
+  const name = "usr/share/gocode/src/github.com/docker/docker/profiles/seccomp/default.json";
+  const path = join(cache, "docker", name);
+  if (existsSync(path)) return path;
+  mkdirSync(join(cache, "docker"), { recursive: true });
+  const script = "apt-get -qq -o APT::Sandbox::User=root download golang-github-docker-docker-dev && dpkg -x ./*.deb .";
+  spawnSync("bash", ["-c", script], { cwd: join(cache, "docker") });
+  return path;
+}
+
+/** `capabilities`: the bounding set of the container. */
+export function seccompOf(path: string, capabilities: readonly string[]): object {
+  const profile: Profile = JSON.parse(readFileSync(path, "utf8"));
+  const [own, native] = ARCHITECTURE[process.arch] ?? ["", ""];
+  const sub = profile.archMap?.find(({ architecture }) => architecture === native)?.subArchitectures ?? [];
+  const kernel = (text: string): number => {
+    const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(text) ?? [];
+    return Number(major) * 1000 + Number(minor);
+  };
+  const counts = ({ includes, excludes }: Entry): boolean => {
+    if (excludes?.arches?.includes(own)) return false;
+    if (excludes?.caps?.some((each) => capabilities.includes(each))) return false;
+    if (excludes?.minKernel !== undefined && kernel(release()) >= kernel(excludes.minKernel)) return false;
+    if ((includes?.arches?.length ?? 0) > 0 && !includes?.arches?.includes(own)) return false;
+    if (includes?.caps?.some((each) => !capabilities.includes(each))) return false;
+    return includes?.minKernel === undefined || kernel(release()) >= kernel(includes.minKernel);
+  };
+  return {
+    defaultAction: profile.defaultAction,
+    ...(profile.defaultErrnoRet === undefined ? {} : { defaultErrnoRet: profile.defaultErrnoRet }),
+    architectures: [native, ...sub],
+    syscalls: profile.syscalls.filter(counts).map(({ names, name, action, args, errnoRet }) => ({
+      names: names ?? [name],
+      action,
+      ...(errnoRet === undefined ? {} : { errnoRet }),
+      ...((args ?? []).length === 0 ? {} : { args }),
+    })),
+  };
+}

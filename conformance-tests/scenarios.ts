@@ -1,0 +1,216 @@
+/**
+ * Suites whose cases are scenarios: functions that drive a real container engine. They run inside `isolated`, in one process
+ * that starts the engine once; this is both sides of it.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { type CaseResult, isolatedArguments, type Outcome, type Suite } from "./outcome.ts";
+import { findProgram, findRuntime } from "./runtimes.ts";
+
+/** What the inside prints, a line each; `ready` says that the engine runs. */
+export type Line = { readonly kind: "ready" } | { readonly kind: "case"; readonly result: CaseResult };
+
+/** What a scenario does with its engine; it throws when the engine or the runtime does something else. */
+export interface Scenario<Engine> {
+  readonly name: string;
+  /** Commands of the runtime that the engine will call: without them the scenario is skipped. */
+  readonly needs?: readonly string[];
+  run(engine: Engine): Promise<void>;
+}
+
+/** The side that stays outside: starts `driver` isolated and turns its lines into results. */
+export function scenarioSuite(
+  name: string,
+  driver: string,
+  names: readonly string[],
+  programs: readonly string[],
+): Suite {
+  const run: Suite["run"] = async (runtime, wanted, report) => {
+    const inside = spawn(
+      resolve(__dirname, "isolated"),
+      [
+        ...isolatedArguments(runtime),
+        process.execPath,
+        resolve(__dirname, "../scripts/ts.cjs"),
+        driver,
+        runtime.path,
+        ...wanted,
+      ],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
+    const ended = new Promise<number | null>((done, failed) => {
+      inside.once("error", failed);
+      inside.once("close", done);
+    });
+    for await (const text of createInterface({ input: inside.stdout })) {
+      const line = JSON.parse(text) as Line;
+      if (line.kind === "case") await report(line.result);
+    }
+    const status = await ended;
+    if (status !== 0) throw new Error(`${name}: the scenarios ended with status ${status}`);
+  };
+  return {
+    name,
+    caseNames: () => names,
+    prepare: () => {
+      const missing = programs.filter((program) => findProgram(program) === undefined);
+      return missing.length === 0 ? undefined : `not installed here: ${missing.join(", ")}`;
+    },
+    run,
+    // The engine and the host have their own limits. What runc cannot do here either is not the runtime's failure.
+    judge: async (runtime, result) => {
+      if (result.outcome.kind !== "failed" || runtime.name === "runc") return result.outcome;
+      let reference: Outcome | undefined;
+      await run({ ...runtime, ...findRuntime("runc") }, [result.name], async ({ outcome }) => {
+        reference = outcome;
+      });
+      if (reference?.kind !== "failed") return result.outcome;
+      return { kind: "skipped", reason: `runc fails too: ${reference.detail.split("\n")[0]}` };
+    },
+  };
+}
+
+/** The side inside: starts the engine, runs the scenarios, and checks after each that nothing is left of it. */
+export async function runScenarios<Engine extends { close(): Promise<void>; leftovers(): Promise<readonly string[]> }>(
+  scenarios: readonly Scenario<Engine>[],
+  start: (runtime: string, work: string) => Promise<Engine>,
+): Promise<void> {
+  const [runtime, ...wanted] = process.argv.slice(2);
+  if (runtime === undefined) throw new Error("which runtime?");
+  const work = mkdtempSync("/tmp/tsrun-engine-");
+  // Containers in user namespaces come through here.
+  chmodSync(work, 0o755);
+  // conmon leaves a file where podman is called.
+  process.chdir(work);
+  try {
+    const engine = await start(runtime, work);
+    try {
+      print({ kind: "ready" });
+      for (const scenario of scenarios.filter(({ name }) => wanted.includes(name))) {
+        const begin = process.hrtime.bigint();
+        const outcome = await runScenario(scenario, engine, runtime);
+        const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
+        print({ kind: "case", result: { name: scenario.name, outcome, seconds } });
+      }
+    } finally {
+      await engine.close();
+    }
+  } finally {
+    process.chdir("/");
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+async function runScenario<Engine extends { leftovers(): Promise<readonly string[]> }>(
+  scenario: Scenario<Engine>,
+  engine: Engine,
+  runtime: string,
+): Promise<Outcome> {
+  const missing = (scenario.needs ?? []).filter((command) => spawnSync(runtime, [command, "--help"]).status !== 0);
+  if (missing.length > 0) return { kind: "skipped", reason: `the runtime has no ${missing.join(", ")}` };
+  let failure: string | undefined;
+  try {
+    await scenario.run(engine);
+  } catch (error) {
+    failure = error instanceof Error ? error.message : String(error);
+  }
+  const left = await engine.leftovers();
+  if (failure !== undefined) return { kind: "failed", detail: failure };
+  return left.length === 0 ? { kind: "passed" } : { kind: "failed", detail: `left behind: ${left.join("\n")}` };
+}
+
+function print(line: Line): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+export const nap = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+
+/** Polls until the condition holds; throws with `what` after `seconds`. */
+export async function until(what: string, condition: () => Promise<boolean> | boolean, seconds = 20): Promise<void> {
+  const end = Date.now() + seconds * 1000;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
+    await nap(25);
+  }
+}
+
+export interface Ended {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface ExecuteOptions {
+  /** Given to the program at once; then its standard input ends. */
+  readonly input?: string;
+  /** Its standard input stays open until it has printed this; then it gets the text, and the end. */
+  readonly answer?: { readonly after: RegExp; readonly text: string };
+  readonly env?: NodeJS.ProcessEnv;
+  /** What hangs must fail: two minutes are far more than any takes. */
+  readonly seconds?: number;
+}
+
+/** Runs a program to its end. */
+export function execute(program: string, args: readonly string[], options: ExecuteOptions = {}): Promise<Ended> {
+  return new Promise((done, failed) => {
+    const child = spawn(program, args, {
+      env: options.env ?? process.env,
+      stdio: ["pipe", "pipe", "pipe"],
+      timeout: (options.seconds ?? 120) * 1000,
+      killSignal: "SIGKILL",
+    });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text;
+      if (options.answer?.after.test(stdout) === true && !child.stdin.writableEnded)
+        child.stdin.end(options.answer.text);
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+    });
+    // The program may end without having read it all.
+    child.stdin.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") failed(error);
+    });
+    if (options.answer === undefined) child.stdin.end(options.input ?? "");
+    child.once("error", failed);
+    child.once("close", (status, signal) => done({ status, signal, stdout, stderr }));
+  });
+}
+
+/** The processes of this pid namespace. */
+export function processes(): readonly { readonly pid: number; readonly command: string }[] {
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .flatMap((entry) => {
+      try {
+        return [
+          { pid: Number(entry), command: readFileSync(`/proc/${entry}/cmdline`, "utf8").replaceAll("\0", " ").trim() },
+        ];
+      } catch (error) {
+        if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
+        throw error;
+      }
+    });
+}
+
+/**
+ * Runs a program in a terminal of 24 lines and 80 columns; `stdout` is all that it shows. It gets `answer` for its end: what
+ * is typed earlier may be lost.
+ */
+export function inTerminal(
+  command: readonly string[],
+  answer: NonNullable<ExecuteOptions["answer"]>,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Ended> {
+  const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
+  const script = `stty rows 24 cols 80; ${command.map(quote).join(" ")}`;
+  return execute("script", ["--quiet", "--return", "--command", script, "/dev/null"], {
+    env: { ...env, SHELL: "/bin/sh" },
+    answer,
+  });
+}
