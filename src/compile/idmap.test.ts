@@ -38,6 +38,7 @@ function input(mounts: Mount[], { linux, uid = 0, kernel: [major, minor] = [6, 1
       kernel: { release: "", major, minor },
       uid,
       cgroup: { mode: "none", hierarchies: [] },
+      lsm: { apparmor: false, selinux: false },
     } as unknown as HostFacts,
   } as CompileInput;
 }
