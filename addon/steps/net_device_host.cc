@@ -264,8 +264,8 @@ Status OpenNamespaces(const HostContext& ctx, Moved& device) {
   return device.target.OpenIn(device.target_netns.get());
 }
 
-/// One attempt to move it under this name. A kernel before Linux 5.17 changes the name after the namespace: when that
-/// fails, the device has moved all the same.
+/// One attempt to move it under this name. Where its old name is free the kernel changes the name after the namespace:
+/// when that fails, the device has moved all the same.
 Status MoveAs(Moved& device, const std::string& name) {
   Link taken;
   const Status found = GetLink(device.target, name, taken);
