@@ -246,7 +246,7 @@ void Restore(Moved& device) {
 }
 
 /// Opens both namespaces, which must be two.
-Status OpenNamespaces(const HostContext& ctx, Moved& device) {
+Status OpenNamespaces(HostContext& ctx, Moved& device) {
   device.host_netns.reset(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
   if (!device.host_netns.valid()) return Status::Fail(Op::kOpen, errno, "/proc/thread-self/ns/net");
   // The process is our child and not reaped: the pid is its own.
@@ -254,7 +254,13 @@ Status OpenNamespaces(const HostContext& ctx, Moved& device) {
   const unsigned digits = sys::FormatU64(static_cast<uint64_t>(ctx.pid), path + 6);
   memcpy(path + 6 + digits, "/ns/net", sizeof "/ns/net");
   device.target_netns.reset(open(path, O_RDONLY | O_CLOEXEC));
-  if (!device.target_netns.valid()) return Status::Fail(Op::kOpen, errno, path);
+  if (!device.target_netns.valid()) {
+    const int err = errno;
+    // A zombie has no namespaces any more: how it ended is what matters.
+    Message last;
+    if (err == ENOENT) TSRUN_TRY(ReceiveMessage(ctx, last));
+    return Status::Fail(Op::kOpen, err, path);
+  }
   struct stat ours, theirs;
   if (fstat(device.host_netns.get(), &ours) != 0 || fstat(device.target_netns.get(), &theirs) != 0)
     return Status::Fail(Op::kFstat, errno, path);
