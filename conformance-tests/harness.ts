@@ -84,15 +84,15 @@ export class Sandbox {
       env?: NodeJS.ProcessEnv;
       cwd?: string;
       timeoutMs?: number;
+      /** Ends the names of the files for its standard streams: a container that is still there keeps those of its own run. */
+      suffix?: string;
       global?: readonly string[];
     } = {},
   ): Result {
     // Files, not pipes: a container inherits them, and a pipe that it holds would keep us waiting for its end.
-    const [input, output, error] = ["in", "out", "err"].map((name) => join(this.work, `std${name}`)) as [
-      string,
-      string,
-      string,
-    ];
+    const [input, output, error] = ["in", "out", "err"].map((name) =>
+      join(this.work, `std${name}${options.suffix ?? ""}`),
+    ) as [string, string, string];
     writeFileSync(input, options.input ?? "");
     const stdio = [openSync(input, "r"), openSync(output, "w"), openSync(error, "w")];
     let result: SpawnSyncReturns<string>;

@@ -6,7 +6,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
-import type { CaseResult, Outcome, Suite } from "./outcome.ts";
+import { type CaseResult, isolatedArguments, type Outcome, type Suite } from "./outcome.ts";
 import { findProgram, findRuntime } from "./runtimes.ts";
 
 /** What the inside prints, a line each; `ready` says that the engine runs. */
@@ -30,7 +30,14 @@ export function scenarioSuite(
   const run: Suite["run"] = async (runtime, wanted, report) => {
     const inside = spawn(
       resolve(__dirname, "isolated"),
-      [process.execPath, resolve(__dirname, "../scripts/ts.cjs"), driver, runtime.path, ...wanted],
+      [
+        ...isolatedArguments(runtime),
+        process.execPath,
+        resolve(__dirname, "../scripts/ts.cjs"),
+        driver,
+        runtime.path,
+        ...wanted,
+      ],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     const ended = new Promise<number | null>((done, failed) => {
@@ -56,7 +63,7 @@ export function scenarioSuite(
     judge: async (runtime, result) => {
       if (result.outcome.kind !== "failed" || runtime.name === "runc") return result.outcome;
       let reference: Outcome | undefined;
-      await run(findRuntime("runc"), [result.name], async ({ outcome }) => {
+      await run({ ...runtime, ...findRuntime("runc") }, [result.name], async ({ outcome }) => {
         reference = outcome;
       });
       if (reference?.kind !== "failed") return result.outcome;
@@ -75,6 +82,8 @@ export async function runScenarios<Engine extends { close(): Promise<void>; left
   const work = mkdtempSync("/tmp/tsrun-engine-");
   // Containers in user namespaces come through here.
   chmodSync(work, 0o755);
+  // conmon leaves a file where podman is called.
+  process.chdir(work);
   try {
     const engine = await start(runtime, work);
     try {
@@ -89,6 +98,7 @@ export async function runScenarios<Engine extends { close(): Promise<void>; left
       await engine.close();
     }
   } finally {
+    process.chdir("/");
     rmSync(work, { recursive: true, force: true });
   }
 }
@@ -133,12 +143,18 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Runs a program to its end. Two minutes are far more than any takes; what hangs must fail. */
-export function execute(
-  program: string,
-  args: readonly string[],
-  options: { readonly input?: string; readonly env?: NodeJS.ProcessEnv; readonly seconds?: number } = {},
-): Promise<Ended> {
+export interface ExecuteOptions {
+  /** Given to the program at once; then its standard input ends. */
+  readonly input?: string;
+  /** Its standard input stays open until it has printed this; then it gets the text, and the end. */
+  readonly answer?: { readonly after: RegExp; readonly text: string };
+  readonly env?: NodeJS.ProcessEnv;
+  /** What hangs must fail: two minutes are far more than any takes. */
+  readonly seconds?: number;
+}
+
+/** Runs a program to its end. */
+export function execute(program: string, args: readonly string[], options: ExecuteOptions = {}): Promise<Ended> {
   return new Promise((done, failed) => {
     const child = spawn(program, args, {
       env: options.env ?? process.env,
@@ -150,6 +166,8 @@ export function execute(
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       stdout += text;
+      if (options.answer?.after.test(stdout) === true && !child.stdin.writableEnded)
+        child.stdin.end(options.answer.text);
     });
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       stderr += text;
@@ -158,7 +176,7 @@ export function execute(
     child.stdin.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") failed(error);
     });
-    child.stdin.end(options.input ?? "");
+    if (options.answer === undefined) child.stdin.end(options.input ?? "");
     child.once("error", failed);
     child.once("close", (status, signal) => done({ status, signal, stdout, stderr }));
   });
@@ -180,11 +198,19 @@ export function processes(): readonly { readonly pid: number; readonly command: 
     });
 }
 
-/** Runs a program in a terminal of 24 lines and 80 columns; `stdout` is all that it shows. */
-export function inTerminal(command: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<Ended> {
+/**
+ * Runs a program in a terminal of 24 lines and 80 columns; `stdout` is all that it shows. It gets `answer` for its end: what
+ * is typed earlier may be lost.
+ */
+export function inTerminal(
+  command: readonly string[],
+  answer: NonNullable<ExecuteOptions["answer"]>,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Ended> {
   const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
   const script = `stty rows 24 cols 80; ${command.map(quote).join(" ")}`;
   return execute("script", ["--quiet", "--return", "--command", script, "/dev/null"], {
     env: { ...env, SHELL: "/bin/sh" },
+    answer,
   });
 }

@@ -9,7 +9,7 @@ import { transformSync } from "esbuild";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const source = readFileSync(join(root, "src/plan/vocabulary.ts"), "utf8");
 const { code } = transformSync(source, { loader: "ts", format: "esm" });
-const { vocabulary, operations, syncPoints, limits, pivotMethods } = await import(
+const { vocabulary, operations, syncPoints, limits, pivotMethods, linkRules } = await import(
   `data:text/javascript,${encodeURIComponent(code)}`
 );
 
@@ -50,6 +50,7 @@ const shape = JSON.stringify([
   syncPoints,
   limits,
   pivotMethods,
+  linkRules,
 ]);
 const hash = createHash("sha256").update(shape).digest().readUInt32LE(0);
 
@@ -97,6 +98,11 @@ ${Object.entries(pivotMethods)
   .map(([n, v]) => `  k${pascal(n)} = ${v},`)
   .join("\n")}
 };
+
+/// Bits of mount.bind's \`links\`.
+${Object.entries(linkRules)
+  .map(([n, v]) => `inline constexpr uint64_t kLink${n[0].toUpperCase()}${n.slice(1)} = ${v};`)
+  .join("\n")}
 
 /// How the verifier checks a record of this code; \`name\` is null for a code that is not in use.
 struct StepInfo {

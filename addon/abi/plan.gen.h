@@ -7,12 +7,12 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0xa5a0ad60u;
+inline constexpr uint32_t kVocabularyHash = 0xdf4a675eu;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
 inline constexpr uint32_t kMaxElements = 65536;
-inline constexpr uint16_t kMaxStepCode = 131;
+inline constexpr uint16_t kMaxStepCode = 153;
 
 enum class StepKind : uint16_t {
   kSyncSignal = 1,
@@ -34,6 +34,13 @@ enum class StepKind : uint16_t {
   kProcessExec = 24,
   kFdsCloseOnExec = 25,
   kKeyringJoin = 26,
+  kProcessScheduler = 27,
+  kProcessIoPriority = 28,
+  kProcessAffinity = 29,
+  kProcessSpawnAffinity = 33,
+  kProcessPersonality = 34,
+  kProcessMemoryPolicy = 35,
+  kLsmAttribute = 36,
   kGateListen = 30,
   kGateWait = 31,
   kGateOpen = 32,
@@ -47,6 +54,7 @@ enum class StepKind : uint16_t {
   kIdentitySet = 47,
   kCapsBounding = 48,
   kCapsApply = 49,
+  kUsernsOpen = 55,
   kMountPropagation = 60,
   kRootBind = 61,
   kMountFilesystem = 62,
@@ -72,6 +80,9 @@ enum class StepKind : uint16_t {
   kRootOpen = 82,
   kDeviceReopenNull = 83,
   kRootDetach = 84,
+  kFsLabel = 85,
+  kMountIdmap = 92,
+  kNetMoveDevice = 93,
   kCgroupCreate = 100,
   kCgroupWrite = 101,
   kCgroupOpen = 102,
@@ -83,8 +94,13 @@ enum class StepKind : uint16_t {
   kCgroupWriteFirst = 108,
   kCgroupEnter = 109,
   kCgroupDelegate = 110,
+  kResctrlCreate = 150,
+  kResctrlWrite = 151,
+  kResctrlJoin = 152,
+  kResctrlRemove = 153,
   kSeccompCompile = 120,
   kSeccompLoad = 121,
+  kSeccompListener = 122,
   kHookRun = 130,
   kPidfdSend = 131,
 };
@@ -162,6 +178,14 @@ enum class Op : uint16_t {
   kInjected = 68,
   kUtimensat = 69,
   kPthreadCreate = 70,
+  kSchedSetattr = 71,
+  kSchedSetaffinity = 72,
+  kIoprioSet = 73,
+  kPersonality = 74,
+  kSetMempolicy = 75,
+  kFsetxattr = 76,
+  kPidfdGetfd = 77,
+  kRtnetlink = 78,
 };
 
 enum class SyncPoint : uint64_t {
@@ -172,6 +196,7 @@ enum class SyncPoint : uint64_t {
   kHooksDone = 5,
   kReady = 6,
   kStarted = 7,
+  kNetworkMade = 8,
 };
 
 enum class PivotMethod : uint64_t {
@@ -179,6 +204,11 @@ enum class PivotMethod : uint64_t {
   kMove = 1,
   kChroot = 2,
 };
+
+/// Bits of mount.bind's `links`.
+inline constexpr uint64_t kLinkSourceNoFollow = 1;
+inline constexpr uint64_t kLinkTargetNoFollow = 2;
+inline constexpr uint64_t kLinkCopy = 4;
 
 /// How the verifier checks a record of this code; `name` is null for a code that is not in use.
 struct StepInfo {
@@ -216,16 +246,16 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"process.exec", 2, 5, {FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kBool}},
     {"fds.closeOnExec", 2, 1, {FieldType::kU64}},
     {"keyring.join", 2, 2, {FieldType::kStr, FieldType::kU64}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
+    {"process.scheduler", 1, 7, {FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kU64}},
+    {"process.ioPriority", 1, 2, {FieldType::kU64, FieldType::kU64}},
+    {"process.affinity", 1, 1, {FieldType::kU64s}},
     {"gate.listen", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kSlot}},
     {"gate.wait", 2, 1, {FieldType::kSlot}},
     {"gate.open", 1, 2, {FieldType::kStr, FieldType::kStr}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
+    {"process.spawnAffinity", 1, 1, {FieldType::kU64s}},
+    {"process.personality", 2, 1, {FieldType::kU64}},
+    {"process.memoryPolicy", 2, 2, {FieldType::kU64, FieldType::kU64s}},
+    {"lsm.attribute", 2, 3, {FieldType::kStr, FieldType::kStr, FieldType::kStr}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -244,7 +274,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
+    {"userns.open", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kSlot}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -252,9 +282,9 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"mount.propagation", 2, 1, {FieldType::kU64}},
     {"root.bind", 2, 2, {FieldType::kStr, FieldType::kBool}},
     {"mount.filesystem", 2, 11, {FieldType::kStr, FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kU64, FieldType::kU64, FieldType::kBool, FieldType::kU64, FieldType::kBool, FieldType::kBool, FieldType::kU64}},
-    {"mount.bind", 2, 10, {FieldType::kStr, FieldType::kSlot, FieldType::kStr, FieldType::kBool, FieldType::kU64, FieldType::kU64, FieldType::kBool, FieldType::kU64, FieldType::kBool, FieldType::kU64}},
+    {"mount.bind", 2, 11, {FieldType::kStr, FieldType::kSlot, FieldType::kStr, FieldType::kBool, FieldType::kU64, FieldType::kU64, FieldType::kBool, FieldType::kU64, FieldType::kBool, FieldType::kU64, FieldType::kU64}},
     {"mount.attributes", 2, 5, {FieldType::kStr, FieldType::kU64, FieldType::kU64, FieldType::kBool, FieldType::kU64}},
-    {"mount.openTree", 1, 3, {FieldType::kStr, FieldType::kBool, FieldType::kSlot}},
+    {"mount.openTree", 1, 4, {FieldType::kStr, FieldType::kBool, FieldType::kSlot, FieldType::kBool}},
     {"root.pivot", 2, 1, {FieldType::kU64}},
     {"root.propagation", 2, 1, {FieldType::kU64}},
     {"root.readonly", 2, 0, {}},
@@ -262,7 +292,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"device.bind", 2, 5, {FieldType::kStr, FieldType::kStr, FieldType::kU64, FieldType::kU64, FieldType::kU64}},
     {"fs.symlink", 2, 3, {FieldType::kStr, FieldType::kStr, FieldType::kBool}},
     {"fs.mkdir", 2, 2, {FieldType::kStr, FieldType::kU64}},
-    {"path.mask", 2, 1, {FieldType::kStr}},
+    {"path.mask", 2, 2, {FieldType::kStr, FieldType::kStr}},
     {"path.readonly", 2, 1, {FieldType::kStr}},
     {"console.connect", 1, 2, {FieldType::kStr, FieldType::kSlot}},
     {"console.pair", 1, 1, {FieldType::kSlot}},
@@ -274,15 +304,15 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"root.open", 2, 1, {FieldType::kStr}},
     {"device.reopenNull", 2, 0, {}},
     {"root.detach", 1, 2, {FieldType::kStr, FieldType::kBool}},
+    {"fs.label", 2, 4, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStr}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
+    {"mount.idmap", 1, 3, {FieldType::kSlot, FieldType::kSlot, FieldType::kBool}},
+    {"net.moveDevice", 1, 2, {FieldType::kStr, FieldType::kStr}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -310,8 +340,8 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {"seccomp.compile", 1, 9, {FieldType::kU64, FieldType::kU64, FieldType::kU64s, FieldType::kStrs, FieldType::kU64s, FieldType::kU64s, FieldType::kBool, FieldType::kStr, FieldType::kSlot}},
-    {"seccomp.load", 2, 2, {FieldType::kSlot, FieldType::kU64}},
-    {nullptr, 0, 0, {}},
+    {"seccomp.load", 2, 4, {FieldType::kSlot, FieldType::kU64, FieldType::kBool, FieldType::kBool}},
+    {"seccomp.listener", 1, 2, {FieldType::kStr, FieldType::kStrs}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -321,6 +351,28 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {"hook.run", 3, 9, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStr}},
     {"pidfd.send", 1, 1, {FieldType::kStr}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {"resctrl.create", 1, 5, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kBool, FieldType::kBool}},
+    {"resctrl.write", 1, 4, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStr}},
+    {"resctrl.join", 1, 4, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kBool}},
+    {"resctrl.remove", 1, 3, {FieldType::kStr, FieldType::kU64, FieldType::kStr}},
 };
 
 /// Tells the other side that this point is reached.
@@ -502,6 +554,82 @@ struct KeyringJoin {
         permissions(r.u64(1)) {}
 };
 
+/// sched_setattr on the container's process (real-time policies and a lower nice value need privilege in the initial user namespace). Times are nanoseconds.
+struct ProcessScheduler {
+  static constexpr StepKind kKind = StepKind::kProcessScheduler;
+  uint64_t policy;
+  uint64_t flags;
+  int64_t nice;
+  uint64_t priority;
+  uint64_t runtime;
+  uint64_t deadline;
+  uint64_t period;
+  explicit ProcessScheduler(const Record& r)
+      : policy(r.u64(0)),
+        flags(r.u64(1)),
+        nice(r.i64(2)),
+        priority(r.u64(3)),
+        runtime(r.u64(4)),
+        deadline(r.u64(5)),
+        period(r.u64(6)) {}
+};
+
+/// ioprio_set on the container's process (the real-time class needs privilege in the initial user namespace).
+struct ProcessIoPriority {
+  static constexpr StepKind kKind = StepKind::kProcessIoPriority;
+  uint64_t io_class;
+  uint64_t priority;
+  explicit ProcessIoPriority(const Record& r)
+      : io_class(r.u64(0)),
+        priority(r.u64(1)) {}
+};
+
+/// sched_setaffinity on the container's process: the CPUs that it may run on, bit n of the set is CPU n.
+struct ProcessAffinity {
+  static constexpr StepKind kKind = StepKind::kProcessAffinity;
+  U64s cpus;
+  explicit ProcessAffinity(const Record& r)
+      : cpus(r.u64s(0)) {}
+};
+
+/// Lets the next process.spawn clone while this thread runs on these CPUs, which the child inherits.
+struct ProcessSpawnAffinity {
+  static constexpr StepKind kKind = StepKind::kProcessSpawnAffinity;
+  U64s cpus;
+  explicit ProcessSpawnAffinity(const Record& r)
+      : cpus(r.u64s(0)) {}
+};
+
+/// personality(2), which decides what uname and execve take the machine for.
+struct ProcessPersonality {
+  static constexpr StepKind kKind = StepKind::kProcessPersonality;
+  uint64_t persona;
+  explicit ProcessPersonality(const Record& r)
+      : persona(r.u64(0)) {}
+};
+
+/// set_mempolicy(2): bit n of the set is memory node n. execve and fork keep it.
+struct ProcessMemoryPolicy {
+  static constexpr StepKind kKind = StepKind::kProcessMemoryPolicy;
+  uint64_t mode;
+  U64s nodes;
+  explicit ProcessMemoryPolicy(const Record& r)
+      : mode(r.u64(0)),
+        nodes(r.u64s(1)) {}
+};
+
+/// Writes a security attribute of the process (/proc/thread-self/attr/<lsm>/<name>, or attr/<name> if `lsm` is empty or the kernel has no directory of it), through a private procfs whose type is checked (CVE-2019-16884, CVE-2025-52881). An empty value clears it.
+struct LsmAttribute {
+  static constexpr StepKind kKind = StepKind::kLsmAttribute;
+  Str lsm;
+  Str name;
+  Str value;
+  explicit LsmAttribute(const Record& r)
+      : lsm(r.str(0)),
+        name(r.str(1)),
+        value(r.str(2)) {}
+};
+
 /// Makes the container's gate: a listening unix socket in its state directory.
 struct GateListen {
   static constexpr StepKind kKind = StepKind::kGateListen;
@@ -639,6 +767,18 @@ struct CapsApply {
         ambient(r.u64(3)) {}
 };
 
+/// Makes a user namespace with these maps and nobody in it, for mount.idmap: a process that does nothing else lives as long as the step.
+struct UsernsOpen {
+  static constexpr StepKind kKind = StepKind::kUsernsOpen;
+  Str uid_map;
+  Str gid_map;
+  Slot slot;
+  explicit UsernsOpen(const Record& r)
+      : uid_map(r.str(0)),
+        gid_map(r.str(1)),
+        slot(r.slot(2)) {}
+};
+
 /// Sets the propagation of the namespace's whole tree before anything is mounted.
 struct MountPropagation {
   static constexpr StepKind kKind = StepKind::kMountPropagation;
@@ -685,7 +825,7 @@ struct MountFilesystem {
         mount_flags(r.u64(10)) {}
 };
 
-/// Bind mount: open_tree of the source (a host path, or a tree opened by the host in the slot), attributes set on the detached tree, move_mount onto the target, which is made like the source if missing. `magic`, if not 0, is the file system type that the source must have.
+/// Bind mount: open_tree of the source (a host path, or a tree opened by the host in the slot), attributes set on the detached tree, move_mount onto the target, which is made like the source if missing. `magic`, if not 0, is the file system type that the source must have. `links` says what a symbolic link that is the source or the target means.
 struct MountBind {
   static constexpr StepKind kKind = StepKind::kMountBind;
   Str source;
@@ -698,6 +838,7 @@ struct MountBind {
   uint64_t propagation;
   bool no_symlinks;
   uint64_t magic;
+  uint64_t links;
   explicit MountBind(const Record& r)
       : source(r.str(0)),
         slot(r.slot(1)),
@@ -708,7 +849,8 @@ struct MountBind {
         attr_recursive(r.bool_(6)),
         propagation(r.u64(7)),
         no_symlinks(r.bool_(8)),
-        magic(r.u64(9)) {}
+        magic(r.u64(9)),
+        links(r.u64(10)) {}
 };
 
 /// Changes attributes or propagation of a mount made before.
@@ -727,16 +869,18 @@ struct MountAttributes {
         propagation(r.u64(4)) {}
 };
 
-/// Opens a detached copy of a host path for a container whose user cannot reach it; mounts made in the copy do not propagate to the host.
+/// Opens a detached copy of a host path for a container whose user cannot reach it, or for mount.idmap; mounts made in the copy do not propagate to the host. `noFollow`: a symbolic link is itself the source.
 struct MountOpenTree {
   static constexpr StepKind kKind = StepKind::kMountOpenTree;
   Str source;
   bool recursive;
   Slot slot;
+  bool no_follow;
   explicit MountOpenTree(const Record& r)
       : source(r.str(0)),
         recursive(r.bool_(1)),
-        slot(r.slot(2)) {}
+        slot(r.slot(2)),
+        no_follow(r.bool_(3)) {}
 };
 
 /// Enters the root: pivot_root through file descriptors, MS_MOVE and chroot (--no-pivot), or chroot alone.
@@ -822,12 +966,14 @@ struct FsMkdir {
         mode(r.u64(1)) {}
 };
 
-/// Hides a path: a verified /dev/null over a file, an empty read-only tmpfs over a directory; a missing path is none to hide.
+/// Hides a path: a verified /dev/null over a file, an empty read-only tmpfs (with this SELinux context, if not empty) over a directory; a missing path is none to hide.
 struct PathMask {
   static constexpr StepKind kKind = StepKind::kPathMask;
   Str path;
+  Str context;
   explicit PathMask(const Record& r)
-      : path(r.str(0)) {}
+      : path(r.str(0)),
+        context(r.str(1)) {}
 };
 
 /// Binds a path over itself read-only; a missing path is no error.
@@ -928,6 +1074,42 @@ struct RootDetach {
   explicit RootDetach(const Record& r)
       : path(r.str(0)),
         now(r.bool_(1)) {}
+};
+
+/// Gives the directory at this path inside the root a security label (extended attribute security.<lsm>), after checking that it is of this file system type.
+struct FsLabel {
+  static constexpr StepKind kKind = StepKind::kFsLabel;
+  Str path;
+  uint64_t magic;
+  Str lsm;
+  Str label;
+  explicit FsLabel(const Record& r)
+      : path(r.str(0)),
+        magic(r.u64(1)),
+        lsm(r.str(2)),
+        label(r.str(3)) {}
+};
+
+/// Maps the ids of the detached tree in the slot (the mount, or all of them if `recursive`) as the user namespace in the other slot does: MOUNT_ATTR_IDMAP, Linux 5.12.
+struct MountIdmap {
+  static constexpr StepKind kKind = StepKind::kMountIdmap;
+  Slot tree;
+  Slot userns;
+  bool recursive;
+  explicit MountIdmap(const Record& r)
+      : tree(r.slot(0)),
+        userns(r.slot(1)),
+        recursive(r.bool_(2)) {}
+};
+
+/// Moves a network device into the container's network namespace under this name (`%d` in it stands for the first free number), adds its permanent global addresses again and sets it up; undo moves it back as it was, with its addresses and routes.
+struct NetMoveDevice {
+  static constexpr StepKind kKind = StepKind::kNetMoveDevice;
+  Str device;
+  Str name;
+  explicit NetMoveDevice(const Record& r)
+      : device(r.str(0)),
+        name(r.str(1)) {}
 };
 
 /// Makes the cgroup and its missing parents below a verified cgroup file system; undo removes what it made. One that is there already must be without processes and not frozen. v1: `cpuset` fills empty cpuset.cpus and cpuset.mems from the parents. v2: enables `controllers` in every parent, where they can be; that one of `needed` cannot is an error.
@@ -1072,6 +1254,62 @@ struct CgroupDelegate {
         uid(r.u64(2)) {}
 };
 
+/// Makes a directory (a class, or a monitoring group in mon_groups of one); undo removes it. One that is there is used if `existing`, otherwise an error; `make` false: it must be there.
+struct ResctrlCreate {
+  static constexpr StepKind kKind = StepKind::kResctrlCreate;
+  Str root;
+  uint64_t magic;
+  Str path;
+  bool make;
+  bool existing;
+  explicit ResctrlCreate(const Record& r)
+      : root(r.str(0)),
+        magic(r.u64(1)),
+        path(r.str(2)),
+        make(r.bool_(3)),
+        existing(r.bool_(4)) {}
+};
+
+/// Writes a line to schemata of the directory; undo writes back what was there. A failure says what info/last_cmd_status says.
+struct ResctrlWrite {
+  static constexpr StepKind kKind = StepKind::kResctrlWrite;
+  Str root;
+  uint64_t magic;
+  Str path;
+  Str value;
+  explicit ResctrlWrite(const Record& r)
+      : root(r.str(0)),
+        magic(r.u64(1)),
+        path(r.str(2)),
+        value(r.str(3)) {}
+};
+
+/// Writes the container's process to tasks of the directory; `gone` says whether a missing one is no error.
+struct ResctrlJoin {
+  static constexpr StepKind kKind = StepKind::kResctrlJoin;
+  Str root;
+  uint64_t magic;
+  Str path;
+  bool gone;
+  explicit ResctrlJoin(const Record& r)
+      : root(r.str(0)),
+        magic(r.u64(1)),
+        path(r.str(2)),
+        gone(r.bool_(3)) {}
+};
+
+/// Removes the directory; a missing one is no error.
+struct ResctrlRemove {
+  static constexpr StepKind kKind = StepKind::kResctrlRemove;
+  Str root;
+  uint64_t magic;
+  Str path;
+  explicit ResctrlRemove(const Record& r)
+      : root(r.str(0)),
+        magic(r.u64(1)),
+        path(r.str(2)) {}
+};
+
 /// Compiles the profile with libseccomp into the slot, or takes it from the cache directory (none if empty). Rule i answers syscall names[i] with actions[i]; conditions are groups of five: rule, argument, operator, value, second value. `newerAction` answers numbers above the highest that the profile names.
 struct SeccompCompile {
   static constexpr StepKind kKind = StepKind::kSeccompCompile;
@@ -1096,14 +1334,28 @@ struct SeccompCompile {
         slot(r.slot(8)) {}
 };
 
-/// Loads the compiled filter of the slot.
+/// Loads the compiled filter of the slot. `listener`: the kernel asks somebody about some of its system calls, and the host fetches the descriptor for that (seccomp.listener). `dumpable`: so that a host without privilege may.
 struct SeccompLoad {
   static constexpr StepKind kKind = StepKind::kSeccompLoad;
   Slot slot;
   uint64_t flags;
+  bool listener;
+  bool dumpable;
   explicit SeccompLoad(const Record& r)
       : slot(r.slot(0)),
-        flags(r.u64(1)) {}
+        flags(r.u64(1)),
+        listener(r.bool_(2)),
+        dumpable(r.bool_(3)) {}
+};
+
+/// Fetches the listener of the filter that the container has just loaded (pidfd_getfd) and sends it to a unix stream socket, with a text: `state` joined by the pid of the container's process.
+struct SeccompListener {
+  static constexpr StepKind kKind = StepKind::kSeccompListener;
+  Str path;
+  Strs state;
+  explicit SeccompListener(const Record& r)
+      : path(r.str(0)),
+        state(r.strs(1)) {}
 };
 
 /// Runs a hook in this directory (or in / where that cannot be entered) with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit.
@@ -1148,15 +1400,22 @@ struct PidfdSend {
   X(ProcessOomScoreAdj) \
   X(ProcessRlimit) \
   X(ProcessWaitExec) \
+  X(ProcessScheduler) \
+  X(ProcessIoPriority) \
+  X(ProcessAffinity) \
+  X(ProcessSpawnAffinity) \
   X(GateListen) \
   X(GateOpen) \
   X(NsOpen) \
   X(NsOpenProcess) \
   X(UsernsMap) \
+  X(UsernsOpen) \
   X(MountOpenTree) \
   X(ConsoleConnect) \
   X(ConsolePair) \
   X(RootDetach) \
+  X(MountIdmap) \
+  X(NetMoveDevice) \
   X(CgroupCreate) \
   X(CgroupWrite) \
   X(CgroupOpen) \
@@ -1168,7 +1427,12 @@ struct PidfdSend {
   X(CgroupWriteFirst) \
   X(CgroupEnter) \
   X(CgroupDelegate) \
+  X(ResctrlCreate) \
+  X(ResctrlWrite) \
+  X(ResctrlJoin) \
+  X(ResctrlRemove) \
   X(SeccompCompile) \
+  X(SeccompListener) \
   X(HookRun) \
   X(PidfdSend)
 
@@ -1185,6 +1449,9 @@ struct PidfdSend {
   X(ProcessExec) \
   X(FdsCloseOnExec) \
   X(KeyringJoin) \
+  X(ProcessPersonality) \
+  X(ProcessMemoryPolicy) \
+  X(LsmAttribute) \
   X(GateWait) \
   X(NsJoin) \
   X(NsUnshare) \
@@ -1214,6 +1481,7 @@ struct PidfdSend {
   X(NetLoopback) \
   X(RootOpen) \
   X(DeviceReopenNull) \
+  X(FsLabel) \
   X(SeccompLoad) \
   X(HookRun)
 

@@ -7,7 +7,8 @@
 namespace tsrun {
 
 /// Sends one descriptor with a text (runc's receivers read it as the file's name) over a unix stream socket.
-inline Status SendFd(int socket, int fd, const char* text, size_t size) {
+/// `name` is for a failure.
+inline Status SendFd(int socket, int fd, const char* text, size_t size, const char* name) {
   iovec part = {const_cast<char*>(text), size}; // sendmsg reads only
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   msghdr message{};
@@ -20,8 +21,13 @@ inline Status SendFd(int socket, int fd, const char* text, size_t size) {
   header->cmsg_type = SCM_RIGHTS;
   header->cmsg_len = CMSG_LEN(sizeof(int));
   memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  if (sys::Retry([&] { return sendmsg(socket, &message, MSG_NOSIGNAL); }) < 0)
-    return Status::Fail(Op::kSendmsg, errno, text);
+  ssize_t sent = sys::Retry([&] { return sendmsg(socket, &message, MSG_NOSIGNAL); });
+  if (sent < 0) return Status::Fail(Op::kSendmsg, errno, name);
+  // The descriptor goes with the first byte; a signal may have come before the last.
+  for (size_t done = static_cast<size_t>(sent); done < size; done += static_cast<size_t>(sent)) {
+    sent = sys::Retry([&] { return send(socket, text + done, size - done, MSG_NOSIGNAL); });
+    if (sent < 0) return Status::Fail(Op::kSendmsg, errno, name);
+  }
   return Status::Ok();
 }
 

@@ -67,6 +67,10 @@ inline int PidfdOpen(int pid, unsigned flags) {
 inline int PidfdSendSignal(int pidfd, int signal) {
   return static_cast<int>(syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0));
 }
+/// A copy of another process's descriptor, close-on-exec (Linux 5.6).
+inline int PidfdGetfd(int pidfd, int fd) {
+  return static_cast<int>(syscall(438 /* pidfd_getfd */, pidfd, fd, 0));
+}
 inline int CloseRange(unsigned first, unsigned last, unsigned flags) {
   return static_cast<int>(syscall(436 /* close_range */, first, last, flags));
 }

@@ -34,6 +34,7 @@ Napi::Object FailureObject(Napi::Env env, const Failure& failure) {
   out.Set("op", Napi::Number::New(env, failure.op));
   out.Set("errno", Napi::Number::New(env, failure.err));
   out.Set("detail", Napi::Number::New(env, static_cast<double>(failure.detail)));
+  out.Set("durationMs", Napi::Number::New(env, static_cast<double>(failure.duration_ns) / 1e6));
   out.Set("path", Napi::String::New(env, failure.path));
   out.Set("text", Napi::String::New(env, failure.text));
   return out;

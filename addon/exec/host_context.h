@@ -30,6 +30,8 @@ struct HostContext {
     std::string path;
   };
   std::vector<EnteredCgroup> enter;
+  /// CPUs that process.spawn clones on: process.spawnAffinity. Empty: those of the caller.
+  std::vector<uint64_t> spawn_cpus;
   /// Undoing, newest first, when a later step fails or the caller rolls back. An undo reports nothing: what it cannot
   /// clean, the journal still names.
   std::vector<std::function<void()>> undo;

@@ -84,7 +84,8 @@ Outcome Session::Execute(const char* plan, size_t bytes, const Fault& fault) {
     if (ctx_.container_failed)
       outcome.failure = ctx_.container_failure;
     else
-      FillFailure(outcome.failure, FailureSide::kHost, index, kind, status);
+      FillFailure(outcome.failure, FailureSide::kHost, index, kind, status,
+                  kind == 0 ? nullptr : &ctx_.control->reports[index]);
     Rollback();
   } else {
     outcome.pid = ctx_.pid;
@@ -92,6 +93,7 @@ Outcome Session::Execute(const char* plan, size_t bytes, const Fault& fault) {
   // tsrun-init has its own copies; ours would only pile up.
   ctx_.slots.clear();
   ctx_.enter.clear();
+  ctx_.spawn_cpus.clear();
   ctx_.plan_fd.reset();
   ctx_.control_fd.reset();
   return outcome;

@@ -28,6 +28,7 @@ struct Failure {
   uint16_t op;    // abi::Op
   int32_t err;
   int64_t detail;
+  uint64_t duration_ns; // of the step
   char path[Status::kPathBytes];
   char text[Status::kTextBytes];
 };
@@ -58,6 +59,8 @@ enum class MessageType : uint32_t {
   kFailure = 3, // failure is valid
   kGo = 4,      // host → container: recorded, wait at the gate on your own
   kFault = 5,   // container → host: the test's fault is reached, die
+  // Container → host: about to load a filter whose listener will have the descriptor `value`. Back: passed on, go on.
+  kListener = 6,
 };
 
 /// One datagram of the sync socket (SOCK_SEQPACKET). `pid` is the container's pid as the host sees it.

@@ -21,14 +21,16 @@ inline uint64_t MonotonicNs() {
   case abi::StepKind::k##Kind:                                                                                         \
     return Run(ctx, abi::Kind(record));
 
-/// Fills a failure record from a failed step.
-inline void FillFailure(Failure& failure, FailureSide side, uint32_t index, uint16_t kind, const Status& status) {
+/// Fills a failure record from a failed step; `report` is null when no step has run.
+inline void FillFailure(Failure& failure, FailureSide side, uint32_t index, uint16_t kind, const Status& status,
+                        const StepReport* report) {
   failure.side = side;
   failure.index = index;
   failure.kind = kind;
   failure.op = static_cast<uint16_t>(status.op);
   failure.err = status.err;
   failure.detail = status.detail;
+  failure.duration_ns = report != nullptr ? report->end_ns - report->begin_ns : 0;
   memcpy(failure.path, status.path, sizeof failure.path);
   memcpy(failure.text, status.text, sizeof failure.text);
 }

@@ -46,10 +46,10 @@ char* MapFd(int fd, int protection, size_t& bytes) {
 
 InitContext g_context; // static: fork's copy goes on with it, and the stack stays small
 
-void ReportFailure(InitContext& ctx, uint32_t index, uint16_t kind, const Status& status) {
+void ReportFailure(InitContext& ctx, uint32_t index, uint16_t kind, const Status& status, const StepReport& report) {
   Message message{};
   message.type = MessageType::kFailure;
-  FillFailure(message.failure, FailureSide::kContainer, index, kind, status);
+  FillFailure(message.failure, FailureSide::kContainer, index, kind, status, &report);
   const int fd = ctx.gate.valid() ? ctx.gate.get() : ctx.sync.get();
   if (fd >= 0) (void)seqpacket::Send(fd, &message, sizeof message);
 }
@@ -101,7 +101,7 @@ int Main(int argc, char** argv) {
         return Status::Fail(Op::kInjected, EIO);
       },
       kind, status);
-  if (index < view.container_steps) ReportFailure(ctx, index, kind, status);
+  if (index < view.container_steps) ReportFailure(ctx, index, kind, status, control->reports[view.host_steps + index]);
   // A plan whose container list ends without process.exec has nothing to run.
   _exit(1);
 }

@@ -80,7 +80,7 @@ Status Run(InitContext& ctx, const abi::ConsoleOpen& step) {
   if (fchown(slave.get(), static_cast<uid_t>(step.uid), static_cast<gid_t>(-1)) != 0)
     return Status::Fail(Op::kFchown, errno, name);
   if (step.bind) TSRUN_TRY(BindConsole(root, slave.get()));
-  TSRUN_TRY(SendFd(ctx.slots.get(step.slot), master.get(), name, strlen(name)));
+  TSRUN_TRY(SendFd(ctx.slots.get(step.slot), master.get(), name, strlen(name), "terminal"));
   ctx.slots.put(step.slot, UniqueFd());
   if (ioctl(slave.get(), TIOCSCTTY, 0) != 0) return Status::Fail(Op::kIoctl, errno, "TIOCSCTTY");
   for (int fd = 0; fd < 3; fd++)

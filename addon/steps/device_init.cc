@@ -32,7 +32,7 @@ Status BindDevice(InitContext& ctx, const char* source, const char* path, const 
   if (!IsThe(st, device)) return Status::Fail(Op::kVerify, EINVAL, source, 0, "not the device that is asked for");
   UniqueFd target;
   bool existed;
-  TSRUN_TRY(mount_tree::OpenTarget(ctx.root.get(), path, false, false, target, existed));
+  TSRUN_TRY(mount_tree::OpenTarget(ctx.root.get(), path, false, mount_tree::TargetLinks::kFollow, target, existed));
   if (fstat(target.get(), &st) != 0) return Status::Fail(Op::kFstat, errno, path);
   if (!S_ISREG(st.st_mode) && !IsThe(st, device))
     return Status::Fail(Op::kVerify, EEXIST, path, 0, "another file is there");

@@ -1,30 +1,46 @@
 // process.lookup and process.exec: one search, so that create and start agree on what is found.
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 #include "addon/base/sys.h"
 #include "addon/base/text_array.h"
 #include "addon/exec/init_context.h"
+#include "addon/steps/interpreter_init.h"
 
 namespace tsrun {
 namespace {
 
 constexpr size_t kPathMax = 4096;
 
-/// 0, or why this file cannot be executed.
-int CheckExecutable(const char* path) {
+/// Why a file cannot be executed; `err` is 0 if it can.
+struct Verdict {
+  int err = 0;
+  const char* why = ""; // where errno does not say it all
+};
+
+Verdict Refused(const char* path) {
+  struct statfs fs;
+  if (statfs(path, &fs) == 0 && (fs.f_flags & ST_NOEXEC) != 0) return {EACCES, "its file system is mounted noexec"};
+  return {EACCES, "it is not executable"};
+}
+
+Verdict CheckExecutable(const char* path) {
   struct stat st;
-  if (stat(path, &st) != 0) return errno;
-  if (S_ISDIR(st.st_mode)) return EISDIR;
+  if (stat(path, &st) != 0) return {errno, errno == EACCES ? "a directory on the way to it may not be entered" : ""};
+  if (S_ISDIR(st.st_mode)) return {EISDIR};
+  if (!S_ISREG(st.st_mode)) return {EACCES, "it is not a regular file"};
   // faccessat2 (Linux 5.8) with AT_EACCESS: access(2) would judge by what the real uid's capabilities were.
   constexpr int kAtEaccess = 0x200;
-  if (syscall(439 /* faccessat2 */, AT_FDCWD, path, X_OK, kAtEaccess) == 0) return 0;
+  if (syscall(439 /* faccessat2 */, AT_FDCWD, path, X_OK, kAtEaccess) == 0) return {};
   // The container's own filter may forbid a system call that is newer than it: ask in the old way, or let execve
   // decide.
   if (errno == EPERM || errno == ENOSYS) {
-    if (syscall(SYS_faccessat, AT_FDCWD, path, X_OK) == 0 || errno == EPERM || errno == ENOSYS) return 0;
+    if (syscall(SYS_faccessat, AT_FDCWD, path, X_OK) == 0 || errno == EPERM || errno == ENOSYS) return {};
   }
-  return errno;
+  if (errno == EACCES) return Refused(path);
+  return {errno};
 }
 
 /// A name with a slash is a path, any other one is searched for.
@@ -63,16 +79,19 @@ bool Search(const abi::Str& program, const abi::Str& search, char (&path)[kPathM
   }
 }
 
-/// Looks for the program without executing it. Op::kLookup with the name as the config has it: for a search that found
-/// nothing ENOENT, as runc, whatever the reason in each directory was.
+/// Looks for the program without executing it. Op::kLookup: of a path what is wrong with it; of a name the first file
+/// that was there and could not be executed, as execvp, or ENOENT with the name.
 Status Find(const abi::Str& program, const abi::Str& search, char (&path)[kPathMax]) {
-  int err = ENOENT;
+  Status first = Status::Fail(Op::kLookup, ENOENT, program.data);
   if (Search(program, search, path, [&](const char* candidate) {
-        err = CheckExecutable(candidate);
-        return err != 0;
+        const Verdict verdict = CheckExecutable(candidate);
+        if (verdict.err == 0) return false;
+        if (IsPath(program) || (verdict.err == EACCES && first.err == ENOENT))
+          first = Status::Fail(Op::kLookup, verdict.err, candidate, 0, verdict.why);
+        return true;
       }))
     return Status::Ok();
-  return Status::Fail(Op::kLookup, IsPath(program) ? err : ENOENT, program.data);
+  return first;
 }
 
 /// Reads a number up to `stop`; false for anything else.
@@ -174,6 +193,10 @@ Status Run(InitContext&, const abi::ProcessExec& step) {
     TSRUN_TRY(Find(step.program, step.path, path));
     execute(path);
   }
+  char interpreter[kPathMax];
+  if ((err == ENOENT || err == EACCES) && FindInterpreter(path, interpreter, sizeof interpreter) &&
+      CheckExecutable(interpreter).err != 0)
+    return Status::Fail(Op::kExecve, err, path, 0, interpreter);
   return Status::Fail(Op::kExecve, err, path);
 }
 

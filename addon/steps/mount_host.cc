@@ -9,8 +9,10 @@
 namespace tsrun {
 
 Status Run(HostContext& ctx, const abi::MountOpenTree& step) {
-  UniqueFd tree(sys::OpenTree(AT_FDCWD, step.source.data,
-                              OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (step.recursive ? unsigned{AT_RECURSIVE} : 0)));
+  unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
+  if (step.recursive) flags |= AT_RECURSIVE;
+  if (step.no_follow) flags |= AT_SYMLINK_NOFOLLOW;
+  UniqueFd tree(sys::OpenTree(AT_FDCWD, step.source.data, flags));
   if (!tree.valid()) return Status::Fail(Op::kOpenTree, errno, step.source.data);
   // The copy is a peer of its source where that is shared. As a slave it sees what the host mounts, but never the other
   // way.
@@ -23,6 +25,15 @@ Status Run(HostContext& ctx, const abi::MountOpenTree& step) {
       return Status::Fail(Op::kMount, errno, step.source.data);
   }
   ctx.slots.put(step.slot, std::move(tree));
+  return Status::Ok();
+}
+
+Status Run(HostContext& ctx, const abi::MountIdmap& step) {
+  constexpr uint64_t kIdmap = 0x100000; // MOUNT_ATTR_IDMAP
+  const sys::MountAttr attr = {.attr_set = kIdmap, .userns_fd = static_cast<uint64_t>(ctx.slots.get(step.userns))};
+  const unsigned flags = AT_EMPTY_PATH | (step.recursive ? unsigned{AT_RECURSIVE} : 0);
+  if (sys::MountSetattr(ctx.slots.get(step.tree), "", flags, attr) != 0)
+    return Status::Fail(Op::kMountSetattr, errno, "", 0, "MOUNT_ATTR_IDMAP");
   return Status::Ok();
 }
 

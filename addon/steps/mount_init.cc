@@ -1,3 +1,4 @@
+#include <climits>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -23,13 +24,22 @@ constexpr size_t kMaxKey = 255;
 /// "mode=" and an octal number.
 constexpr size_t kModeOption = 16;
 
+/// SELinux's options, whose labels have commas of their own (s0:c1,c2).
+bool IsLabel(const abi::Str& option) {
+  for (const char* key : {"context=", "fscontext=", "defcontext=", "rootcontext="})
+    if (strncmp(option.data, key, strlen(key)) == 0) return true;
+  return false;
+}
+
 /// Whether all of a step can be said by fsconfig.
 bool FitsFsconfig(const abi::MountFilesystem& step) {
   if (step.mount_flags != 0 || step.source.size > kMaxConfigText) return false;
-  for (uint32_t i = 0; i < step.options.size; i++)
-    // File systems that still read options as one text refuse a comma in a value.
-    if (step.options[i].size > kMaxConfigText || memchr(step.options[i].data, ',', step.options[i].size) != nullptr)
-      return false;
+  for (uint32_t i = 0; i < step.options.size; i++) {
+    const abi::Str option = step.options[i];
+    if (option.size > kMaxConfigText) return false;
+    // File systems that still read options as one text refuse a comma in a value; a label does not get to them.
+    if (memchr(option.data, ',', option.size) != nullptr && !IsLabel(option)) return false;
+  }
   return true;
 }
 
@@ -85,11 +95,18 @@ Status JoinOptions(const abi::MountFilesystem& step, const char* mode, char (&da
   memcpy(data, mode, at);
   for (uint32_t i = 0; i < step.options.size; i++) {
     const abi::Str option = step.options[i];
-    if (at + 1 + option.size >= sizeof data)
+    // Room for a comma and two quotes.
+    if (at + 3 + option.size >= sizeof data)
       return Status::Fail(Op::kLimit, E2BIG, step.target.data, 0, "mount options");
     if (at > 0) data[at++] = ',';
-    memcpy(data + at, option.data, option.size);
-    at += option.size;
+    const size_t key = IsLabel(option) ? static_cast<size_t>(strchr(option.data, '=') - option.data) + 1 : option.size;
+    memcpy(data + at, option.data, key);
+    at += key;
+    if (key == option.size) continue;
+    data[at++] = '"';
+    memcpy(data + at, option.data + key, option.size - key);
+    at += option.size - key;
+    data[at++] = '"';
   }
   data[at] = '\0';
   return Status::Ok();
@@ -127,6 +144,27 @@ Status ModeOption(const abi::MountFilesystem& step, int target, bool existed, ch
   return Status::Ok();
 }
 
+mount_tree::TargetLinks TargetLinksOf(bool no_symlinks) {
+  return no_symlinks ? mount_tree::TargetLinks::kRefuse : mount_tree::TargetLinks::kFollow;
+}
+
+/// Makes a symbolic link like the source in place of a mount. One that is there already must say the same.
+Status CopyLink(InitContext& ctx, int link, const abi::MountBind& step) {
+  char text[PATH_MAX], found[PATH_MAX];
+  const ssize_t size = readlinkat(link, "", text, sizeof text - 1);
+  if (size < 0) return Status::Fail(Op::kReadlinkat, errno, step.source.data);
+  text[size] = '\0';
+  UniqueFd parent;
+  const char* name;
+  TSRUN_TRY(in_root::OpenParent(ctx.root.get(), step.target.data, parent, name));
+  if (symlinkat(text, parent.get(), name) == 0) return Status::Ok();
+  if (errno != EEXIST) return Status::Fail(Op::kSymlinkat, errno, step.target.data);
+  const ssize_t found_size = readlinkat(parent.get(), name, found, sizeof found);
+  if (found_size != size || memcmp(found, text, static_cast<size_t>(size)) != 0)
+    return Status::Fail(Op::kVerify, EEXIST, step.target.data, 0, "another file is there");
+  return Status::Ok();
+}
+
 /// A mount on the root itself is the root from now on: later targets lie in it.
 void FollowRoot(InitContext& ctx, const abi::Str& target, UniqueFd mount) {
   if (target.size == 0) ctx.root = static_cast<UniqueFd&&>(mount);
@@ -143,7 +181,8 @@ Status Run(InitContext&, const abi::MountPropagation& step) {
 Status Run(InitContext& ctx, const abi::MountFilesystem& step) {
   UniqueFd target, tree;
   bool existed;
-  TSRUN_TRY(mount_tree::OpenTarget(ctx.root.get(), step.target.data, true, step.no_symlinks, target, existed));
+  TSRUN_TRY(
+      mount_tree::OpenTarget(ctx.root.get(), step.target.data, true, TargetLinksOf(step.no_symlinks), target, existed));
   char mode[kModeOption];
   TSRUN_TRY(ModeOption(step, target.get(), existed, mode));
 
@@ -165,18 +204,23 @@ Status Run(InitContext& ctx, const abi::MountFilesystem& step) {
 }
 
 Status Run(InitContext& ctx, const abi::MountBind& step) {
+  constexpr uint64_t kOpenLink = abi::kLinkSourceNoFollow | abi::kLinkCopy;
   UniqueFd opened;
   if (step.slot.none())
-    TSRUN_TRY(mount_tree::Clone(AT_FDCWD, step.source.data, step.recursive, opened));
+    TSRUN_TRY(mount_tree::Clone(AT_FDCWD, step.source.data, step.recursive, opened,
+                                (step.links & kOpenLink) != 0 ? in_root::Links::kRefuse : in_root::Links::kFollow));
   else
     opened = static_cast<UniqueFd&&>(ctx.slots.at(static_cast<uint32_t>(step.slot.number)));
   struct stat st;
   if (fstat(opened.get(), &st) != 0) return Status::Fail(Op::kFstat, errno, step.source.data);
+  if (S_ISLNK(st.st_mode) && (step.links & abi::kLinkCopy) != 0) return CopyLink(ctx, opened.get(), step);
   if (step.magic != 0) TSRUN_TRY(mount_tree::CheckMagic(opened.get(), step.magic, step.source.data));
   UniqueFd target;
   bool existed;
-  TSRUN_TRY(
-      mount_tree::OpenTarget(ctx.root.get(), step.target.data, S_ISDIR(st.st_mode), step.no_symlinks, target, existed));
+  const mount_tree::TargetLinks links = (step.links & abi::kLinkTargetNoFollow) != 0
+                                            ? mount_tree::TargetLinks::kKeepLast
+                                            : TargetLinksOf(step.no_symlinks);
+  TSRUN_TRY(mount_tree::OpenTarget(ctx.root.get(), step.target.data, S_ISDIR(st.st_mode), links, target, existed));
   const mount_tree::Changes changes = {.set = step.attr_set,
                                        .clear = step.attr_clear,
                                        .recursive = step.attr_recursive,

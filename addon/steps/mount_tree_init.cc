@@ -3,7 +3,6 @@
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 
-#include "addon/steps/in_root_init.h"
 #include "addon/steps/mount_tree_init.h"
 #include "addon/steps/procfs_init.h"
 
@@ -64,6 +63,17 @@ Status Remount(InitContext& ctx, int mount, const Changes& changes, const char* 
   return Status::Ok();
 }
 
+/// Opens the last component as it is. One that is missing is for the caller to make: `existed`.
+Status OpenLast(int root, const char* path, UniqueFd& out, bool& existed) {
+  UniqueFd parent;
+  const char* name;
+  TSRUN_TRY(in_root::OpenParent(root, path, parent, name));
+  out.reset(openat(parent.get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  existed = out.valid();
+  if (!existed && errno != ENOENT) return Status::Fail(Op::kOpen, errno, path);
+  return Status::Ok();
+}
+
 } // namespace
 
 unsigned long FlagsOf(uint64_t attributes) {
@@ -109,10 +119,12 @@ Status ChangeAndAttach(InitContext& ctx, int mount, const Changes& changes, int 
   return Status::Ok();
 }
 
-Status Clone(int dir, const char* path, bool recursive, UniqueFd& out) {
-  const unsigned empty = path[0] == '\0' ? AT_EMPTY_PATH : 0;
-  out.reset(
-      sys::OpenTree(dir, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | empty | (recursive ? unsigned{AT_RECURSIVE} : 0)));
+Status Clone(int dir, const char* path, bool recursive, UniqueFd& out, in_root::Links last) {
+  unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
+  if (path[0] == '\0') flags |= AT_EMPTY_PATH;
+  if (recursive) flags |= AT_RECURSIVE;
+  if (last == in_root::Links::kRefuse) flags |= AT_SYMLINK_NOFOLLOW;
+  out.reset(sys::OpenTree(dir, path, flags));
   if (!out.valid()) return Status::Fail(Op::kOpenTree, errno, path);
   return Status::Ok();
 }
@@ -138,17 +150,22 @@ Status CheckMagic(int fd, uint64_t magic, const char* name) {
   return Status::Ok();
 }
 
-Status OpenTarget(int root, const char* path, bool directory, bool no_symlinks, UniqueFd& out, bool& existed) {
-  const in_root::Links links = no_symlinks ? in_root::Links::kRefuse : in_root::Links::kFollow;
+Status OpenTarget(int root, const char* path, bool directory, TargetLinks target_links, UniqueFd& out, bool& existed) {
   const in_root::Kind kind = directory ? in_root::Kind::kDirectory : in_root::Kind::kFile;
-  TSRUN_TRY(in_root::OpenOrMake(root, path, kind, directory ? kDirectoryMode : kFileMode, links, out, existed));
+  existed = target_links == TargetLinks::kKeepLast;
+  if (existed) TSRUN_TRY(OpenLast(root, path, out, existed));
+  if (!existed) {
+    const in_root::Links links =
+        target_links == TargetLinks::kRefuse ? in_root::Links::kRefuse : in_root::Links::kFollow;
+    TSRUN_TRY(in_root::OpenOrMake(root, path, kind, directory ? kDirectoryMode : kFileMode, links, out, existed));
+  }
   struct stat st;
   if (fstat(out.get(), &st) != 0) return Status::Fail(Op::kFstat, errno, path);
   if (S_ISDIR(st.st_mode) != directory)
     return Status::Fail(Op::kVerify, directory ? ENOTDIR : EISDIR, path, 0,
                         directory ? "a directory cannot be mounted over a file"
                                   : "a file cannot be mounted over a directory");
-  if (no_symlinks) return Status::Ok();
+  if (target_links == TargetLinks::kRefuse) return Status::Ok();
   struct statfs fs;
   if (fstatfs(out.get(), &fs) != 0) return Status::Fail(Op::kFstatfs, errno, path);
   if (static_cast<uint64_t>(fs.f_type) == kProcMagic)

@@ -1,6 +1,7 @@
 #pragma once
 #include "addon/base/sys.h"
 #include "addon/exec/init_context.h"
+#include "addon/steps/in_root_init.h"
 
 /// What is done with a mount by its descriptor, whether it is attached or not.
 namespace tsrun::mount_tree {
@@ -28,8 +29,8 @@ Status Change(InitContext& ctx, int mount, const Changes& changes, const char* n
 /// change a detached mount, in the other order.
 Status ChangeAndAttach(InitContext& ctx, int mount, const Changes& changes, int target, const char* name);
 
-/// A detached copy of the tree at an open path.
-Status Clone(int dir, const char* path, bool recursive, UniqueFd& out);
+/// A detached copy of the tree at an open path. A symbolic link at its end is the tree itself if links are refused.
+Status Clone(int dir, const char* path, bool recursive, UniqueFd& out, in_root::Links last = in_root::Links::kFollow);
 
 /// MOUNT_ATTR_* as MS_* flags of mount(2).
 unsigned long FlagsOf(uint64_t attributes);
@@ -40,8 +41,11 @@ int CallMount(int proc, const char* source, int target, const char* type, unsign
 /// The file system type of an open file must be this one.
 Status CheckMagic(int fd, uint64_t magic, const char* name);
 
+/// What the symbolic links on the way to a place for a mount do.
+enum class TargetLinks { kFollow, kRefuse, kKeepLast }; // kKeepLast: the last component, if it is one, is the place
+
 /// Opens, or makes, the place for a mount. One that was reached over links must not be in a procfs: files of /proc are
 /// no places for the mounts of a hostile image (CVE-2019-19921, CVE-2025-52881).
-Status OpenTarget(int root, const char* path, bool directory, bool no_symlinks, UniqueFd& out, bool& existed);
+Status OpenTarget(int root, const char* path, bool directory, TargetLinks links, UniqueFd& out, bool& existed);
 
 } // namespace tsrun::mount_tree

@@ -19,13 +19,15 @@ Status OpenPath(InitContext& ctx, const abi::Str& path, UniqueFd& out) {
 }
 
 /// An empty directory that nobody can write to.
-Status MakeEmpty(UniqueFd& out) {
+Status MakeEmpty(const abi::Str& selinux_context, UniqueFd& out) {
   UniqueFd context(sys::Fsopen("tmpfs", kFsopenCloexec));
   if (!context.valid()) return Status::Fail(Op::kFsopen, errno, "tmpfs");
   // The sizes are for a program that may make it writable again: a file system for nothing.
   if (sys::Fsconfig(context.get(), sys::FsConfig::kSetString, "source", "tmpfs", 0) != 0 ||
       sys::Fsconfig(context.get(), sys::FsConfig::kSetString, "nr_inodes", "1", 0) != 0 ||
       sys::Fsconfig(context.get(), sys::FsConfig::kSetString, "mode", "755", 0) != 0 ||
+      (!selinux_context.empty() &&
+       sys::Fsconfig(context.get(), sys::FsConfig::kSetString, "context", selinux_context.data, 0) != 0) ||
       sys::Fsconfig(context.get(), sys::FsConfig::kCreate, nullptr, nullptr, 0) != 0)
     return Status::Fail(Op::kFsconfig, errno, "tmpfs");
   out.reset(sys::Fsmount(context.get(), kFsmountCloexec,
@@ -51,7 +53,7 @@ Status Run(InitContext& ctx, const abi::PathMask& step) {
     // One file system for all of them: only an attached mount can be copied.
     TSRUN_TRY(mount_tree::Clone(ctx.empty.get(), "", false, mask));
   } else {
-    TSRUN_TRY(MakeEmpty(mask));
+    TSRUN_TRY(MakeEmpty(step.context, mask));
   }
   TSRUN_TRY(mount_tree::ChangeAndAttach(ctx, mask.get(), {}, target.get(), step.path.data));
   if (directory && !ctx.empty.valid()) ctx.empty = static_cast<UniqueFd&&>(mask);

@@ -9,7 +9,7 @@ Status Run(HostContext& ctx, const abi::PidfdSend& step) {
   TSRUN_TRY(ConnectPath(step.path.data, fd));
   // The name that runc's receivers expect for a container's init.
   constexpr char kName[] = "pidfd";
-  return SendFd(fd.get(), ctx.pidfd.get(), kName, sizeof kName - 1);
+  return SendFd(fd.get(), ctx.pidfd.get(), kName, sizeof kName - 1, step.path.data);
 }
 
 } // namespace tsrun

@@ -64,6 +64,22 @@ Status Run(InitContext&, const abi::ProcessNoNewPrivileges&) {
   return Status::Ok();
 }
 
+Status Run(InitContext&, const abi::ProcessPersonality& step) {
+  // All bits are a question about the present one, not a persona.
+  if (step.persona >= UINT32_MAX) return Status::Fail(Op::kVerify, ERANGE, "persona");
+  if (syscall(SYS_personality, step.persona) < 0)
+    return Status::Fail(Op::kPersonality, errno, "", static_cast<int64_t>(step.persona));
+  return Status::Ok();
+}
+
+Status Run(InitContext&, const abi::ProcessMemoryPolicy& step) {
+  // The kernel takes one bit less than it is told of.
+  const uint64_t bits = step.nodes.size == 0 ? 0 : uint64_t{step.nodes.size} * 64 + 1;
+  if (syscall(SYS_set_mempolicy, step.mode, step.nodes.size == 0 ? nullptr : step.nodes.data, bits) != 0)
+    return Status::Fail(Op::kSetMempolicy, errno);
+  return Status::Ok();
+}
+
 Status Run(InitContext& ctx, const abi::ProcessCwd& step) {
   if (step.as_user && !ctx.cwd_denied) return Status::Ok(); // done as root; the container's filter may be in force now
   if (chdir(step.path.data) != 0) {

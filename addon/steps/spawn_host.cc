@@ -172,6 +172,30 @@ Status CloneInCgroups(CloneJob& job) {
   return job.entered;
 }
 
+/// This thread's CPUs, changed for as long as it lives.
+class BorrowedCpus {
+public:
+  Status Set(const std::vector<uint64_t>& cpus) {
+    if (cpus.empty()) return Status::Ok();
+    const long size = syscall(SYS_sched_getaffinity, 0, sizeof before_, before_);
+    if (size < 0) return Status::Fail(Op::kSchedSetaffinity, errno, "CPUs of tsrun");
+    if (syscall(SYS_sched_setaffinity, 0, cpus.size() * sizeof(uint64_t), cpus.data()) != 0)
+      return Status::Fail(Op::kSchedSetaffinity, errno, "CPUs of the spawn");
+    size_ = static_cast<size_t>(size);
+    return Status::Ok();
+  }
+  BorrowedCpus() = default;
+  BorrowedCpus(const BorrowedCpus&) = delete;
+  BorrowedCpus& operator=(const BorrowedCpus&) = delete;
+  ~BorrowedCpus() {
+    if (size_ > 0) syscall(SYS_sched_setaffinity, 0, size_, before_);
+  }
+
+private:
+  uint64_t before_[128]; // 8192 CPUs, the kernel's most
+  size_t size_ = 0;      // bytes of it in use
+};
+
 /// Kills and reaps whatever process of this plan lives.
 void KillAndReap(HostContext& ctx) {
   ctx.sync.reset();
@@ -229,6 +253,8 @@ Status Run(HostContext& ctx, const abi::ProcessSpawn& step) {
     args.flags |= CLONE_INTO_CGROUP;
     args.cgroup = static_cast<uint64_t>(ctx.slots.get(step.cgroup));
   }
+  BorrowedCpus cpus;
+  TSRUN_TRY(cpus.Set(ctx.spawn_cpus));
   // A handler of ours must not run in the child, on our memory. tsrun-init sets its own mask.
   sigset_t all, before;
   sigfillset(&all);

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { IMAGE } from "../busybox-image.ts";
 import { type Ended, execute, inTerminal, nap, processes, type Scenario, until } from "../scenarios.ts";
+import { CONTAINER, Cri, decode, NODE, states } from "./cri.ts";
 import type { Containerd } from "./engine.ts";
 
 const FOREVER = ["sleep", "100000"] as const;
@@ -139,7 +140,8 @@ export const scenarios: readonly Scenario<Containerd>[] = [
     run: async (engine) => {
       const id = await engine.detached([], ...FOREVER);
       const ended = await engine.ctr(
-        engine.exec(["--cwd", "/tmp", "--user", "65534"], id, "sh", "-c", "pwd; id -u; exit 3"),
+        engine.exec(["--cwd", "/tmp", "--user", "65534"], id, "sh", "-c", "pwd; id -u; read end; exit 3"),
+        { answer: { after: /65534\n/, text: "\n" } },
       );
       assert.deepEqual([ended.status, ended.stdout], [3, "/tmp\n65534\n"]);
       await engine.remove(id);
@@ -149,8 +151,15 @@ export const scenarios: readonly Scenario<Containerd>[] = [
     name: "exec: standard input",
     run: async (engine) => {
       const id = await engine.detached([], ...FOREVER);
-      const ended = await engine.ok(engine.exec([], id, "sh", "-c", "read line; echo got $line"), { input: "words\n" });
-      assert.equal(ended.stdout, "got words\n");
+      const ended = await engine.ok(
+        engine.exec([], id, "sh", "-c", "echo ready; read line; echo got $line >/tmp/got"),
+        {
+          answer: { after: /ready\n/, text: "words\n" },
+        },
+      );
+      assert.equal(ended.stdout, "ready\n");
+      const got = engine.exec([], id, "sh", "-c", "cat /tmp/got; read end");
+      assert.equal((await engine.ok(got, { answer: { after: /\n/, text: "\n" } })).stdout, "got words\n");
       await engine.remove(id);
     },
   },
@@ -192,12 +201,11 @@ export const scenarios: readonly Scenario<Containerd>[] = [
     run: async (engine) => {
       const id = await engine.detached([], ...FOREVER);
       const all = await Promise.all(
-        Array.from({ length: 20 }, (_, i) => engine.ok(engine.exec([], id, "sh", "-c", `echo ${i}`))),
+        Array.from({ length: 20 }, (_, i) =>
+          engine.ok(engine.exec([], id, "sh", "-c", `echo ${i}; read end`), { answer: { after: /\n/, text: "\n" } }),
+        ),
       );
-      assert.deepEqual(
-        all.map(({ stdout }) => stdout),
-        Array.from({ length: 20 }, (_, i) => `${i}\n`),
-      );
+      assert.equal(all.map(({ stdout }) => stdout.trim()).join(" "), Array.from({ length: 20 }, (_, i) => i).join(" "));
       await engine.remove(id);
     },
   },
@@ -312,7 +320,8 @@ export const scenarios: readonly Scenario<Containerd>[] = [
       const wait = "while [ \"$(stty size 2>&1)\" != '24 80' ]; do sleep 0.05; done";
       const ended = await terminal(
         engine,
-        engine.run(["--rm", "--tty"], engine.id(), "sh", "-c", `tty; ${wait}; stty size`),
+        engine.run(["--rm", "--tty"], engine.id(), "sh", "-c", `tty; ${wait}; stty size; read end`),
+        /24 80/,
       );
       assert.match(ended.stdout, /\/dev\/(?:pts\/0|console)\r*\n24 80\r*\n/);
       assert.equal(ended.status, 0);
@@ -324,7 +333,8 @@ export const scenarios: readonly Scenario<Containerd>[] = [
       const id = await engine.detached([], ...FOREVER);
       const ended = await terminal(
         engine,
-        engine.exec(["--tty"], id, "sh", "-c", "test -t 0 && test -t 1 && test -t 2 && tty; exit 4"),
+        engine.exec(["--tty"], id, "sh", "-c", "test -t 0 && test -t 1 && test -t 2 && tty; read end; exit 4"),
+        /pts/,
       );
       assert.match(ended.stdout, /\/dev\/pts\/\d/);
       assert.equal(ended.status, 4);
@@ -441,7 +451,12 @@ export const scenarios: readonly Scenario<Containerd>[] = [
           ...program,
         ),
       );
-      assert.equal(joined.stdout, (await engine.ok(engine.exec([], id, ...program))).stdout);
+      assert.equal(
+        joined.stdout,
+        `${readlinkSync(`${namespaces}/net`)}
+${readlinkSync(`${namespaces}/ipc`)}
+`,
+      );
       await engine.remove(id);
     },
   },
@@ -515,10 +530,7 @@ export const scenarios: readonly Scenario<Containerd>[] = [
       const all = await Promise.all(
         numbers.map((i) => engine.ok(engine.run(["--rm"], engine.id(), "sh", "-c", `echo ${i}`))),
       );
-      assert.deepEqual(
-        all.map(({ stdout }) => stdout),
-        numbers.map((i) => `${i}\n`),
-      );
+      assert.equal(all.map(({ stdout }) => stdout.trim()).join(" "), numbers.join(" "));
     },
   },
   {
@@ -529,6 +541,85 @@ export const scenarios: readonly Scenario<Containerd>[] = [
       const ended = await engine.ctr([...v1, "--rm", IMAGE, id, "sh", "-c", "echo old; exit 6"]);
       assert.deepEqual([ended.status, ended.stdout], [6, "old\n"]);
     },
+  },
+  {
+    name: "kubelet's interface: a pod and a container",
+    run: (engine) =>
+      inPod(engine, async (cri, create) => {
+        const id = await create("first", "echo logged; trap 'exit 4' TERM; while :; do sleep 0.05; done");
+        const state = async (): Promise<string | undefined> => states[(await containerStatus(cri, id)).state];
+        assert.equal(await state(), "created");
+        await cri.call("StartContainer", { containerId: id });
+        assert.equal(await state(), "running");
+        const executed = await cri.call("ExecSync", {
+          containerId: id,
+          cmd: ["sh", "-c", "echo out; echo err >&2; exit 3"],
+        });
+        assert.deepEqual([String(executed.get(1)), String(executed.get(2)), executed.get(3)], ["out\n", "err\n", 3]);
+        await until("the log", () =>
+          / stdout F logged$/m.test(readFileSync(join(engine.work, "pod-logs", "first.log"), "utf8")),
+        );
+        await cri.call("StopContainer", { containerId: id, timeout: 10 });
+        assert.deepEqual([await state(), (await containerStatus(cri, id)).exitCode], ["exited", 4]);
+        await cri.call("RemoveContainer", { containerId: id });
+      }),
+  },
+  {
+    name: "kubelet's interface: containers share the pod's namespaces",
+    run: (engine) =>
+      inPod(engine, async (cri, create) => {
+        const read = async (name: string): Promise<string> => {
+          const id = await create(name, "sleep 100000");
+          await cri.call("StartContainer", { containerId: id });
+          const program = "for n in net ipc uts pid; do readlink /proc/self/ns/$n; done";
+          return cri.text("ExecSync", { containerId: id, cmd: ["sh", "-c", program] }, 1);
+        };
+        const [first, second] = [(await read("first")).split("\n"), (await read("second")).split("\n")];
+        assert.deepEqual(first.slice(0, 3), second.slice(0, 3));
+        assert.notEqual(first[3], second[3]);
+      }),
+  },
+  {
+    name: "kubelet's interface: an exec that takes too long",
+    run: (engine) =>
+      inPod(engine, async (cri, create) => {
+        const id = await create("first", "sleep 100000");
+        await cri.call("StartContainer", { containerId: id });
+        await assert.rejects(
+          cri.call("ExecSync", { containerId: id, cmd: ["sleep", "67890"], timeout: 1 }),
+          /timeout|deadline/,
+        );
+        await until("its end", () => processes().every(({ command }) => command !== "sleep 67890"));
+        assert.equal(states[(await containerStatus(cri, id)).state], "running");
+      }),
+  },
+  {
+    name: "kubelet's interface: privileged, read-only",
+    run: (engine) =>
+      inPod(engine, async (cri, create) => {
+        const privileged = await create("privileged", "sleep 100000", { privileged: true });
+        const readonly = await create("readonly", "sleep 100000", { readonlyRoot: true });
+        const run = async (id: string, program: string): Promise<string> => {
+          await cri.call("StartContainer", { containerId: id });
+          return cri.text("ExecSync", { containerId: id, cmd: ["sh", "-c", `${program} 2>&1`] }, 1);
+        };
+        assert.equal(await run(privileged, "mkdir /m && mount -t tmpfs none /m && echo mounted"), "mounted\n");
+        assert.match(await run(readonly, "touch /file"), /Read-only file system/);
+      }),
+  },
+  {
+    name: "kubelet's interface: limits, and an update of them",
+    needs: ["update"],
+    run: (engine) =>
+      inPod(engine, async (cri, create) => {
+        const id = await create("limited", "sleep 100000", {}, { memoryLimit: 64 << 20, cpuShares: 512 });
+        await cri.call("StartContainer", { containerId: id });
+        const program = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max";
+        const limit = (): Promise<string> => cri.text("ExecSync", { containerId: id, cmd: ["sh", "-c", program] }, 1);
+        assert.equal(await limit(), `${64 << 20}\n`);
+        await cri.call("UpdateContainerResources", { containerId: id, linux: { memoryLimit: 32 << 20 } });
+        assert.equal(await limit(), `${32 << 20}\n`);
+      }),
   },
 ];
 
@@ -554,6 +645,62 @@ class Events {
   }
 }
 
-function terminal(engine: Containerd, args: readonly string[]): Promise<Ended> {
-  return inTerminal(["ctr", "--address", join(engine.work, "containerd.sock"), ...args]);
+function terminal(engine: Containerd, args: readonly string[], after: RegExp): Promise<Ended> {
+  return inTerminal(["ctr", "--address", join(engine.work, "containerd.sock"), ...args], { after, text: "\n" });
+}
+
+type Create = (
+  name: string,
+  script: string,
+  security?: { readonly privileged?: boolean; readonly readonlyRoot?: boolean },
+  resources?: { readonly memoryLimit?: number; readonly cpuShares?: number },
+) => Promise<string>;
+
+/** Runs a pod in the host's network (no network plug-in is there), whatever becomes of it. */
+async function inPod(engine: Containerd, use: (cri: Cri, create: Create) => Promise<void>): Promise<void> {
+  const cri = new Cri(join(engine.work, "containerd.sock"));
+  const namespaceOptions = { network: NODE };
+  const config = {
+    metadata: { name: "pod", uid: engine.id(), namespace: "default" },
+    logDirectory: join(engine.work, "pod-logs"),
+    // Privileged, so that its containers may be.
+    linux: { cgroupParent: "/pods", securityContext: { namespaceOptions, privileged: true } },
+  };
+  mkdirSync(config.logDirectory, { recursive: true });
+  try {
+    const pod = await cri.text("RunPodSandbox", { config }, 1);
+    try {
+      await use(cri, (name, script, security = {}, resources = {}) =>
+        cri.text(
+          "CreateContainer",
+          {
+            podSandboxId: pod,
+            config: {
+              metadata: { name },
+              image: { image: IMAGE },
+              command: ["sh", "-c", script],
+              logPath: `${name}.log`,
+              linux: {
+                resources,
+                securityContext: { ...security, namespaceOptions: { ...namespaceOptions, pid: CONTAINER } },
+              },
+            },
+            sandboxConfig: config,
+          },
+          1,
+        ),
+      );
+    } finally {
+      await cri.call("StopPodSandbox", { podSandboxId: pod });
+      await cri.call("RemovePodSandbox", { podSandboxId: pod });
+    }
+  } finally {
+    await cri.close();
+  }
+}
+
+async function containerStatus(cri: Cri, id: string): Promise<{ readonly state: number; readonly exitCode: number }> {
+  const status = decode((await cri.call("ContainerStatus", { containerId: id })).get(1) as Buffer);
+  // The first of an enumeration and a 0 are left out.
+  return { state: Number(status.get(3) ?? 0), exitCode: Number(status.get(7) ?? 0) };
 }

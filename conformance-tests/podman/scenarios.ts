@@ -186,8 +186,16 @@ export const scenarios: readonly Scenario<Podman>[] = [
         "the file",
         async () => (await engine.podman(["exec", name, "cat", "/tmp/file"])).stdout === "done\n",
       );
-      const command = engine.command(["exec", "--tty", "--interactive", name, "sh", "-c", "test -t 0 && tty; exit 4"]);
-      const ended = await inTerminal(command, engine.environment());
+      const command = engine.command([
+        "exec",
+        "--tty",
+        "--interactive",
+        name,
+        "sh",
+        "-c",
+        "test -t 0 && tty; read end; exit 4",
+      ]);
+      const ended = await inTerminal(command, { after: /pts/, text: "\n" }, engine.environment());
       assert.match(ended.stdout, /\/dev\/pts\/\d/);
       assert.equal(ended.status, 4);
       await engine.remove(name);
@@ -210,10 +218,7 @@ export const scenarios: readonly Scenario<Podman>[] = [
       const name = await engine.detached([], ...FOREVER);
       const numbers = Array.from({ length: 10 }, (_, i) => i);
       const all = await Promise.all(numbers.map((i) => engine.ok(["exec", name, "echo", String(i)])));
-      assert.deepEqual(
-        all,
-        numbers.map((i) => `${i}\n`),
-      );
+      assert.equal(all.map((text) => text.trim()).join(" "), numbers.join(" "));
       await engine.remove(name);
     },
   },
@@ -243,9 +248,9 @@ export const scenarios: readonly Scenario<Podman>[] = [
     run: async (engine) => {
       const wait = "while [ \"$(stty size 2>&1)\" != '24 80' ]; do sleep 0.05; done";
       const command = engine.command(
-        engine.run(["--rm", "--tty", "--interactive"], "sh", "-c", `tty; ${wait}; stty size; exit 6`),
+        engine.run(["--rm", "--tty", "--interactive"], "sh", "-c", `tty; ${wait}; stty size; read end; exit 6`),
       );
-      const ended = await inTerminal(command, engine.environment());
+      const ended = await inTerminal(command, { after: /24 80/, text: "\n" }, engine.environment());
       assert.match(ended.stdout, /\/dev\/(?:pts\/0|console)\r*\n24 80\r*\n/);
       assert.equal(ended.status, 6);
     },
@@ -311,9 +316,10 @@ export const scenarios: readonly Scenario<Podman>[] = [
         ["--memory", "16m", "--memory-swap", "16m"],
         "sh",
         "-c",
-        "sleep 0.2; tail /dev/zero",
+        "until [ -e /tmp/go ]; do sleep 0.05; done; tail /dev/zero",
       );
       assert.equal(await cgroupFile(engine, name, "memory", "memory.limit_in_bytes", "memory.max"), String(16 << 20));
+      await engine.ok(["exec", name, "touch", "/tmp/go"]);
       assert.equal(await engine.ok(["wait", name]), "137\n");
       // conmon watches for it, and may look too late when the cgroup goes with the process.
       await engine.ok(["rm", name]);
@@ -659,10 +665,7 @@ export const scenarios: readonly Scenario<Podman>[] = [
     run: async (engine) => {
       const numbers = Array.from({ length: 16 }, (_, i) => i);
       const all = await Promise.all(numbers.map((i) => engine.ok(engine.run(["--rm"], "echo", String(i)))));
-      assert.deepEqual(
-        all,
-        numbers.map((i) => `${i}\n`),
-      );
+      assert.equal(all.map((text) => text.trim()).join(" "), numbers.join(" "));
     },
   },
 ];

@@ -1,6 +1,6 @@
 /** Root, mounts, devices and paths as a user of the command line sees them. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { type Config, isTsrun, type Result, RUNTIME, Sandbox } from "../harness.ts";
@@ -109,6 +109,26 @@ describe("rootless", () => {
     expect(stdout).toBe("0\nnull\npts\n");
   });
 
+  // A user namespace locks what its creator's mounts have: changing it is an error, keeping it none.
+  onRootless("a bind keeps the attributes of its source that no option names", () => {
+    const source = join(box.work, "locked");
+    mkdirSync(source);
+    spawnSync("mount", ["-t", "tmpfs", "-o", "nosuid,nodev,noatime,mode=777", "tmpfs", source]);
+    try {
+      const bind = (...options: string[]) =>
+        run("grep ' /data ' /proc/self/mountinfo", (config) => {
+          config.mounts.push({ destination: "/data", type: "bind", source, options: ["bind", ...options] });
+        });
+      expect(bind("ro").stdout.split(" ")[5]).toBe("ro,nosuid,nodev,noatime");
+      expect(bind("suid")).toMatchObject({
+        status: 1,
+        stderr: expect.stringMatching(/mount_setattr.*EPERM.*\n.*locked/),
+      });
+    } finally {
+      expect(spawnSync("umount", [source]).status).toBe(0);
+    }
+  });
+
   // CVE-2023-25809: below a bind of the host's /sys lies its cgroup file system.
   onRootless("the host's cgroups are neither to be seen nor to be written", () => {
     const { stdout, stderr } = run(
@@ -121,7 +141,13 @@ describe("rootless", () => {
         );
       },
     );
-    expect(stdout).toBe("");
-    expect(stderr).toContain("Read-only file system");
+    if (existsSync("/sys/fs/cgroup/cgroup.controllers")) {
+      // The cgroup namespace's: the caller's own cgroup, which is not the user's to change.
+      expect(stdout).not.toContain(".slice");
+      expect(stderr).toContain("Permission denied");
+    } else {
+      expect(stdout).toBe("");
+      expect(stderr).toContain("Read-only file system");
+    }
   });
 });

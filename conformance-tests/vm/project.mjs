@@ -13,6 +13,10 @@ export function projectPaths() {
     .filter((name) => ![".git", "build"].includes(name))
     .map((name) => join(project, name));
   paths.push(...["tsrun.node", "tsrun-init"].map((name) => join(project, "build/Release", name)));
+  // The tests make it on demand, which takes a network.
+  const debian = join(project, "build/debian-rootfs");
+  if (!existsSync(debian)) run("bash", [join(project, "conformance-tests/debian-rootfs"), debian]);
+  paths.push(debian);
   const mounts = [project];
   // In a checkout that shares them, the packages are elsewhere, and Node may be the machine's own.
   for (const [path, folder] of [

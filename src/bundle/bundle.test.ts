@@ -181,3 +181,84 @@ describe("loadBundle", () => {
     expect(() => loadProcess(join(work, "process.json"))).toThrow(/absolute/);
   });
 });
+
+describe("rules of scheduling and memory", () => {
+  const process = (more: object): string => lines({ ...good, process: { ...good.process, ...more } });
+  const linux = (more: object): string => lines({ ...good, linux: { ...good.linux, ...more } });
+
+  test.each([
+    [{ policy: "SCHED_OTHER", nice: 20 }, "/process/scheduler/nice"],
+    [{ policy: "SCHED_FIFO" }, "/process/scheduler/priority"],
+    [{ policy: "SCHED_RR", priority: 100 }, "/process/scheduler/priority"],
+    [{ policy: "SCHED_BATCH", priority: 1 }, "/process/scheduler/priority"],
+    [{ policy: "SCHED_IDLE", runtime: 5000 }, "/process/scheduler/runtime"],
+    [{ policy: "SCHED_DEADLINE" }, "/process/scheduler/runtime"],
+    [{ policy: "SCHED_DEADLINE", runtime: 5000, deadline: 4000 }, "/process/scheduler/deadline"],
+    [{ policy: "SCHED_DEADLINE", runtime: 5000, deadline: 6000, period: 5500 }, "/process/scheduler/period"],
+  ])("scheduler %j", (scheduler, pointer) => expect(process({ scheduler })).toContain(` ${pointer}: `));
+
+  test.each([
+    { policy: "SCHED_OTHER", nice: -20 },
+    { policy: "SCHED_FIFO", priority: 99 },
+    { policy: "SCHED_DEADLINE", runtime: 5000, deadline: 6000 },
+    { policy: "SCHED_DEADLINE", runtime: 5000, deadline: 6000, period: 6000, flags: ["SCHED_FLAG_RESET_ON_FORK"] },
+  ])("scheduler %j is good", (scheduler) => expect(process({ scheduler })).toBe(""));
+
+  test("a deadline forbids fork, and hooks in the container need it", () => {
+    const deadline = { policy: "SCHED_DEADLINE", runtime: 5000, deadline: 6000 };
+    const hooks = { startContainer: [{ path: "/bin/true" }] };
+    const reset = { ...deadline, flags: ["SCHED_FLAG_RESET_ON_FORK"] };
+    expect(lines({ ...good, hooks, process: { ...good.process, scheduler: deadline } })).toContain(
+      "startContainer hooks",
+    );
+    expect(lines({ ...good, hooks, process: { ...good.process, scheduler: reset } })).toBe("");
+    expect(
+      lines({ ...good, hooks: { prestart: hooks.startContainer }, process: { ...good.process, scheduler: deadline } }),
+    ).toBe("");
+  });
+
+  test("CPU lists", () => {
+    expect(process({ execCPUAffinity: { initial: "0-3,7", final: "" } })).toBe("");
+    expect(process({ execCPUAffinity: { initial: "3-0", final: "8192" } })).toMatch(
+      /execCPUAffinity\/initial: found "3-0".*\n.*execCPUAffinity\/final: found "8192"/,
+    );
+  });
+
+  test.each([
+    [{}, "/mode"],
+    [{ mode: "MPOL_BIND" }, "/nodes"],
+    [{ mode: "MPOL_INTERLEAVE", nodes: "x" }, "/nodes"],
+    [{ mode: "MPOL_DEFAULT", nodes: "0" }, "/nodes"],
+    [{ mode: "MPOL_LOCAL", nodes: "0" }, "/nodes"],
+    [{ mode: "MPOL_LOCAL", flags: ["MPOL_F_STATIC_NODES"] }, "/flags"],
+    [{ mode: "MPOL_PREFERRED", flags: ["MPOL_F_RELATIVE_NODES"] }, "/flags"],
+    [{ mode: "MPOL_BIND", nodes: "0", flags: ["MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"] }, "/flags"],
+    [{ mode: "MPOL_INTERLEAVE", nodes: "0", flags: ["MPOL_F_NUMA_BALANCING"] }, "/flags"],
+  ])("memoryPolicy %j", (memoryPolicy, where) =>
+    expect(linux({ memoryPolicy })).toContain(` /linux/memoryPolicy${where}: `),
+  );
+
+  test.each([
+    { mode: "MPOL_DEFAULT" },
+    { mode: "MPOL_PREFERRED" },
+    { mode: "MPOL_BIND", nodes: "0-1", flags: ["MPOL_F_STATIC_NODES", "MPOL_F_NUMA_BALANCING"] },
+  ])("memoryPolicy %j is good", (memoryPolicy) => expect(linux({ memoryPolicy })).toBe(""));
+
+  test("a personality has a domain", () => {
+    expect(linux({ personality: { domain: "LINUX32", flags: [] } })).toBe("");
+    expect(linux({ personality: {} })).toContain("/linux/personality/domain: found nothing");
+  });
+
+  test("seccomp: whom to ask is said, by an absolute path, and write is not asked about", () => {
+    const seccomp = (more: object, names = ["mkdir"]): string =>
+      linux({
+        seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names, action: "SCMP_ACT_NOTIFY" }], ...more },
+      });
+    expect(seccomp({ listenerPath: "/run/agent" })).toBe("");
+    expect(seccomp({})).toContain("/linux/seccomp/syscalls/0/action");
+    expect(seccomp({ listenerPath: "agent" })).toContain("wanted an absolute path");
+    expect(seccomp({ listenerPath: "/run/agent" }, ["write"])).toContain("/linux/seccomp/syscalls/0/names");
+    expect(seccomp({ listenerPath: "/run/agent", defaultAction: "SCMP_ACT_NOTIFY" })).toContain("/defaultAction");
+    expect(seccomp({ syscalls: [], listenerMetadata: "x" })).toContain("/linux/seccomp/listenerMetadata");
+  });
+});

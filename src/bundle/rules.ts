@@ -3,7 +3,11 @@
  * validator (libcontainer/configs/validate), which callers are used to.
  */
 import type { Config, Hooks, Linux, NamespaceType, Process } from "../../spec-schemas/config.ts";
+import { MAX_CPU, MAX_NODE, numberSet } from "../core/number-set.ts";
 import { type Problem, show } from "./problems.ts";
+
+type MemoryPolicy = NonNullable<Linux["memoryPolicy"]>;
+type Scheduler = NonNullable<Process["scheduler"]>;
 
 class Problems {
   readonly list: Problem[] = [];
@@ -34,8 +38,13 @@ export function checkRules(config: Config): Problem[] {
   checkDevices(problems, linux);
   checkSysctl(problems, linux, has);
   checkResources(problems, linux);
-  checkSeccomp(problems, linux);
+  checkSeccomp(problems, config, linux);
+  if (linux.memoryPolicy !== undefined) checkMemoryPolicy(problems, linux.memoryPolicy);
+  // config-linux.md "Personality": required.
+  if (linux.personality !== undefined && linux.personality.domain === undefined)
+    problems.error("/linux/personality/domain", undefined, "LINUX or LINUX32");
   if (config.hooks !== undefined) checkHooks(problems, config.hooks);
+  if (config.process?.scheduler !== undefined) checkForkingHooks(problems, config.process.scheduler, config.hooks);
   if (config.process !== undefined) checkProcess(problems, config.process, "/process");
   return problems.list;
 }
@@ -73,15 +82,7 @@ function checkNamespaces(problems: Problems, linux: Linux, has: (type: Namespace
     if ((linux.gidMappings?.length ?? 0) === 0)
       problems.error("/linux/gidMappings", linux.gidMappings, "at least one mapping for the new user namespace");
   }
-  for (const name of ["uidMappings", "gidMappings"] as const) {
-    for (const [i, mapping] of (linux[name] ?? []).entries()) {
-      if (mapping.size === 0) problems.error(`/linux/${name}/${i}/size`, 0, "a size above 0");
-      for (const side of ["containerID", "hostID"] as const) {
-        if (mapping[side] + mapping.size > 4_294_967_296)
-          problems.error(`/linux/${name}/${i}`, mapping, `${side} + size of at most 2^32`);
-      }
-    }
-  }
+  checkMappings(problems, "/linux", linux);
   // config-linux.md "Offset for Time Namespace".
   if (linux.timeOffsets !== undefined && !has("time"))
     problems.error("/linux/timeOffsets", linux.timeOffsets, "no offsets without a new time namespace");
@@ -93,17 +94,41 @@ function checkNamespaces(problems: Problems, linux: Linux, has: (type: Namespace
       if (!path.startsWith("/")) problems.error(`/linux/${name}/${i}`, path, "an absolute path");
     }
   }
-  // config-linux.md "Network Devices".
-  for (const [name, device] of Object.entries(linux.netDevices ?? {})) {
-    const pointer = `/linux/netDevices/${escapeSegment(name)}`;
+  checkNetDevices(problems, linux, has);
+}
+
+/** config-linux.md "Network Devices". */
+function checkNetDevices(problems: Problems, linux: Linux, has: (type: NamespaceType) => boolean): void {
+  // dev_valid_name in the kernel: 1 to 15 bytes, no slash, colon or space.
+  const valid = (name: string): boolean =>
+    Buffer.byteLength(name) <= 15 && /^[^/:\s]+$/.test(name) && name !== "." && name !== "..";
+  const names = new Set<string>();
+  for (const [device, { name = "" }] of Object.entries(linux.netDevices ?? {})) {
+    const pointer = `/linux/netDevices/${escapeSegment(device)}`;
     if (!has("network")) problems.error(pointer, device, "a network namespace to move it to");
-    for (const [where, text] of [
-      [pointer, name],
-      [`${pointer}/name`, device.name ?? name],
-    ] as const) {
-      // dev_valid_name in the kernel: 1 to 15 bytes, no slash, colon or space.
-      if (!/^[^/:\s]{1,15}$/.test(text) || text === "." || text === "..")
-        problems.error(where, text, "a device name of 1 to 15 characters");
+    if (!valid(device)) problems.error(pointer, device, "a device name of 1 to 15 bytes");
+    if (name === "") continue;
+    if (!valid(name)) problems.error(`${pointer}/name`, name, "a device name of 1 to 15 bytes");
+    // dev_alloc_name: at most one number.
+    else if (name.includes("%") && !/^[^%]*%d[^%]*$/.test(name))
+      problems.error(`${pointer}/name`, name, 'a name, or a template with one "%d"');
+  }
+  for (const [device, { name = "" }] of Object.entries(linux.netDevices ?? {})) {
+    const inside = name === "" ? device : name;
+    if (names.has(inside) && !inside.includes("%"))
+      problems.error(`/linux/netDevices/${escapeSegment(device)}`, inside, "a name in the container of its own");
+    names.add(inside);
+  }
+}
+
+function checkMappings(problems: Problems, at: string, mappings: Pick<Linux, "uidMappings" | "gidMappings">): void {
+  for (const name of ["uidMappings", "gidMappings"] as const) {
+    for (const [i, mapping] of (mappings[name] ?? []).entries()) {
+      if (mapping.size === 0) problems.error(`${at}/${name}/${i}/size`, 0, "a size above 0");
+      for (const side of ["containerID", "hostID"] as const) {
+        if (mapping[side] + mapping.size > 4_294_967_296)
+          problems.error(`${at}/${name}/${i}`, mapping, `${side} + size of at most 2^32`);
+      }
     }
   }
 }
@@ -134,6 +159,7 @@ function checkMounts(problems: Problems, config: Config): void {
         { uidMappings: mount.uidMappings, gidMappings: mount.gidMappings },
         "uidMappings and gidMappings together",
       );
+    checkMappings(problems, pointer, mount);
     const bind =
       mount.type === "bind" || (mount.options?.some((option) => option === "bind" || option === "rbind") ?? false);
     if (bind && (mount.source ?? "") === "") problems.error(`${pointer}/source`, mount.source, "the path to bind");
@@ -240,20 +266,26 @@ function checkResources(problems: Problems, linux: Linux): void {
   if (path?.split("/").includes("..")) problems.error("/linux/cgroupsPath", path, 'a path without ".."');
 }
 
-function checkSeccomp(problems: Problems, linux: Linux): void {
+/** crun's, in place of listenerPath. */
+const RECEIVER_ANNOTATION = "run.oci.seccomp.receiver";
+
+function checkSeccomp(problems: Problems, config: Config, linux: Linux): void {
   const seccomp = linux.seccomp;
   if (seccomp === undefined) return;
   const notify = "SCMP_ACT_NOTIFY";
   // config-linux.md "Seccomp": notify needs somebody to notify, and cannot be the default (runc: write would deadlock).
   if (seccomp.defaultAction === notify)
     problems.error("/linux/seccomp/defaultAction", notify, "another default action");
+  const listener = seccomp.listenerPath || config.annotations?.[RECEIVER_ANNOTATION] || "";
+  if (listener !== "" && !listener.startsWith("/"))
+    problems.error("/linux/seccomp/listenerPath", listener, "an absolute path");
   checkErrno(problems, "/linux/seccomp/defaultErrnoRet", seccomp.defaultAction, seccomp.defaultErrnoRet);
   for (const [i, rule] of (seccomp.syscalls ?? []).entries()) {
     const pointer = `/linux/seccomp/syscalls/${i}`;
-    if (rule.action === notify && (seccomp.listenerPath ?? "") === "")
-      problems.error(pointer, rule.action, "a listenerPath");
+    if (rule.action === notify && listener === "")
+      problems.error(`${pointer}/action`, rule.action, "a listenerPath to whose owner the kernel can turn");
     if (rule.action === notify && rule.names.includes("write"))
-      problems.error(pointer, "write", "no SCMP_ACT_NOTIFY for write");
+      problems.error(`${pointer}/names`, "write", "no SCMP_ACT_NOTIFY for write (runc's rule)");
     checkErrno(problems, `${pointer}/errnoRet`, rule.action, rule.errnoRet);
     for (const [k, argument] of (rule.args ?? []).entries()) {
       if (argument.index > 5) problems.error(`${pointer}/args/${k}/index`, argument.index, "0 to 5");
@@ -315,6 +347,68 @@ function checkProcess(problems: Problems, process: Process, at: string): void {
   const io = process.ioPriority;
   if (io?.priority !== undefined && (io.priority < 0 || io.priority > 7))
     problems.error(`${at}/ioPriority/priority`, io.priority, "0 to 7");
-  const nice = process.scheduler?.nice;
-  if (nice !== undefined && (nice < -20 || nice > 19)) problems.error(`${at}/scheduler/nice`, nice, "-20 to 19");
+  if (process.scheduler !== undefined) checkScheduler(problems, process.scheduler, `${at}/scheduler`);
+  for (const name of ["initial", "final"] as const) {
+    const list = process.execCPUAffinity?.[name];
+    if (list !== undefined && numberSet(list, MAX_CPU) === undefined)
+      problems.error(`${at}/execCPUAffinity/${name}`, list, `a list of CPUs such as 0-3,7, of at most ${MAX_CPU}`);
+  }
+}
+
+/** sched_setattr(2) and sched(7): what the kernel would only call EINVAL. */
+function checkScheduler(problems: Problems, scheduler: Scheduler, at: string): void {
+  const { policy, nice, priority = 0, runtime = 0, deadline = 0, period = 0 } = scheduler;
+  if (nice !== undefined && (nice < -20 || nice > 19)) problems.error(`${at}/nice`, nice, "-20 to 19");
+  if (policy === "SCHED_FIFO" || policy === "SCHED_RR") {
+    if (priority < 1 || priority > 99) problems.error(`${at}/priority`, scheduler.priority, `1 to 99 for ${policy}`);
+  } else if (priority !== 0) {
+    problems.error(`${at}/priority`, priority, "a priority for SCHED_FIFO and SCHED_RR only");
+  }
+  if (policy !== "SCHED_DEADLINE") {
+    for (const name of ["runtime", "deadline", "period"] as const) {
+      if ((scheduler[name] ?? 0) !== 0)
+        problems.error(`${at}/${name}`, scheduler[name], "this for SCHED_DEADLINE only");
+    }
+    return;
+  }
+  if (runtime < 1024) problems.error(`${at}/runtime`, scheduler.runtime, "at least 1024 ns for SCHED_DEADLINE");
+  if (deadline < runtime) problems.error(`${at}/deadline`, scheduler.deadline, `at least the runtime (${runtime})`);
+  // 0: the same as the deadline.
+  if (period !== 0 && period < deadline) problems.error(`${at}/period`, period, `at least the deadline (${deadline})`);
+}
+
+/** sched(7): under SCHED_DEADLINE fork fails (EAGAIN), also for the hooks that the container's own process starts. */
+function checkForkingHooks(problems: Problems, { policy, flags }: Scheduler, hooks: Hooks | undefined): void {
+  if (policy !== "SCHED_DEADLINE" || flags?.includes("SCHED_FLAG_RESET_ON_FORK") === true) return;
+  for (const name of ["createContainer", "startContainer"] as const) {
+    if ((hooks?.[name]?.length ?? 0) > 0)
+      problems.error("/process/scheduler/flags", flags, `SCHED_FLAG_RESET_ON_FORK, or the ${name} hooks cannot start`);
+  }
+}
+
+/** set_mempolicy(2): which modes take nodes and flags. */
+function checkMemoryPolicy(problems: Problems, { mode, nodes = "", flags = [] }: MemoryPolicy): void {
+  const at = "/linux/memoryPolicy";
+  // config-linux.md "Memory policy": required.
+  if (mode === undefined) {
+    problems.error(`${at}/mode`, undefined, "a mode such as MPOL_BIND");
+    return;
+  }
+  const set = numberSet(nodes, MAX_NODE);
+  if (set === undefined)
+    problems.error(`${at}/nodes`, nodes, `a list of memory nodes such as 0-3,7, of at most ${MAX_NODE}`);
+  else if (mode === "MPOL_DEFAULT" || mode === "MPOL_LOCAL") {
+    if (set.length > 0) problems.error(`${at}/nodes`, nodes, `no nodes for ${mode}`);
+  } else if (set.length === 0 && mode !== "MPOL_PREFERRED") {
+    problems.error(`${at}/nodes`, nodes, `at least one node for ${mode}`);
+  }
+  const has = (flag: (typeof flags)[number]): boolean => flags.includes(flag);
+  const placing = has("MPOL_F_STATIC_NODES") || has("MPOL_F_RELATIVE_NODES");
+  if (has("MPOL_F_STATIC_NODES") && has("MPOL_F_RELATIVE_NODES"))
+    problems.error(`${at}/flags`, flags, "one of MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES");
+  else if (placing && (set?.length === 0 || mode === "MPOL_LOCAL"))
+    problems.error(`${at}/flags`, flags, "nodes that MPOL_F_STATIC_NODES or MPOL_F_RELATIVE_NODES could speak of");
+  // PREFERRED_MANY: since Linux 6.10.
+  if (has("MPOL_F_NUMA_BALANCING") && mode !== "MPOL_BIND" && mode !== "MPOL_PREFERRED_MANY")
+    problems.error(`${at}/flags`, flags, "MPOL_F_NUMA_BALANCING for MPOL_BIND and MPOL_PREFERRED_MANY only");
 }

@@ -66,6 +66,14 @@ const plans: Readonly<Record<string, () => CompileInput>> = {
     ),
   "limits-hybrid": () => input("hybrid", config(limits)),
   "limits-v2": () => input("v2", config(limits)),
+  "labels-v2": () => {
+    const made = input("v2", config(labels));
+    return { ...made, facts: { ...made.facts, lsm: { apparmor: true, selinux: true } } };
+  },
+  "devices-v2": () => {
+    const made = input("v2", config(devices));
+    return { ...made, facts: { ...made.facts, resctrl: "/sys/fs/resctrl" as AbsPath } };
+  },
   "everything-v2": () =>
     input("v2", config(everything), {
       console: { kind: "socket", path: "/run/console.sock" },
@@ -73,6 +81,26 @@ const plans: Readonly<Record<string, () => CompileInput>> = {
       preserveFds: 2,
     }),
 };
+
+function labels(made: Parameters<Edit>[0]): void {
+  made.process = {
+    ...made.process,
+    apparmorProfile: "web",
+    selinuxLabel: "system_u:system_r:container_t:s0:c1,c2",
+    scheduler: { policy: "SCHED_FIFO", priority: 10, flags: ["SCHED_FLAG_RESET_ON_FORK"] },
+    ioPriority: { class: "IOPRIO_CLASS_RT", priority: 2 },
+  };
+  made.linux.mountLabel = "system_u:object_r:container_file_t:s0:c1,c2";
+  made.linux.memoryPolicy = { mode: "MPOL_INTERLEAVE", nodes: "0-1,3", flags: ["MPOL_F_STATIC_NODES"] };
+  made.linux.personality = { domain: "LINUX32" };
+  made.linux.seccomp = {
+    defaultAction: "SCMP_ACT_ALLOW",
+    flags: ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"],
+    listenerPath: "/run/agent.sock",
+    listenerMetadata: "for the agent",
+    syscalls: [{ names: ["mount"], action: "SCMP_ACT_NOTIFY" }],
+  };
+}
 
 function limits(made: Parameters<Edit>[0]): void {
   made.linux.cgroupsPath = "/pods/web";
@@ -83,6 +111,36 @@ function limits(made: Parameters<Edit>[0]): void {
     pids: { limit: 100 },
     blockIO: { weight: 300, throttleReadBpsDevice: [{ major: 8, minor: 0, rate: 1_048_576 }] },
   };
+}
+
+/** Mapped ids, network devices, resctrl, links and long lists of layers. */
+function devices(made: Parameters<Edit>[0]): void {
+  const range = (hostID: number) => [{ containerID: 0, hostID, size: 1000 }];
+  made.linux.netDevices = { eth1: {}, eth2: { name: "net%d" } };
+  made.linux.intelRdt = {
+    closID: "gold",
+    l3CacheSchema: "L3:0=f",
+    memBwSchema: "MB:0=20",
+    schemata: ["L2:0=f"],
+    enableMonitoring: true,
+  };
+  made.hooks = { createRuntime: [{ path: "/bin/hook" }] };
+  const bind = (source: string, ...options: string[]) => ({
+    destination: `/data${source}`,
+    type: "bind",
+    source,
+    options: ["bind", ...options],
+  });
+  const layers = Array.from({ length: 12 }, (_, i) => `/layers/${"x".repeat(30)}${i}`).join(":");
+  made.mounts = [
+    ...(made.mounts ?? []),
+    { ...bind("/a", "idmap"), uidMappings: range(5000), gidMappings: range(6000) },
+    { ...bind("/b", "rbind", "ridmap", "ro"), uidMappings: range(5000), gidMappings: range(6000) },
+    bind("/c", "idmap=uids=0-7000-10;gids=0-7000-10"),
+    bind("/d", "src-nofollow", "dest-nofollow"),
+    bind("/e", "copy-symlink"),
+    { destination: "/merged", type: "overlay", source: "overlay", options: [`lowerdir=${layers}`] },
+  ];
 }
 
 function everything(made: Parameters<Edit>[0]): void {

@@ -23,13 +23,15 @@ import {
   processShape,
   serveNamespaces,
 } from "./namespaces.ts";
+import { announceNetwork, moveNetDevices } from "./net-devices.ts";
 import { pathSteps } from "./paths.ts";
 import { finishSteps, keyringSteps, oomSteps } from "./process.ts";
+import { compileResctrl, type Resctrl } from "./resctrl.ts";
 import { rlimitSteps, stackLimitSync } from "./rlimits.ts";
 import { pivotSteps, rootFinishSteps, rootHostSteps, rootSteps, rootToDetach } from "./root.ts";
+import { schedulingSteps } from "./scheduling.ts";
 import { compileSeccomp } from "./seccomp.ts";
 import { sysctlSteps } from "./sysctl.ts";
-import { refuseUnsupported } from "./unsupported.ts";
 import { loopbackSteps, utsSteps } from "./uts.ts";
 
 const GATE_SLOT = "gate";
@@ -37,6 +39,7 @@ const GATE_SLOT = "gate";
 /** What later verbs have to know of a container, beside its pid: it goes into state.json. */
 export interface CreateRecord {
   readonly cgroups: readonly Place[];
+  readonly resctrl: Resctrl | undefined;
   readonly sharesPidNamespace: boolean;
   /** Whether there are hooks for which start and delete have to read config.json. */
   readonly hooks: { readonly poststart: boolean; readonly poststop: boolean };
@@ -55,7 +58,6 @@ export interface Compiled {
 
 /** Throws `config`, `unsupported` or `usage` before anything is done. */
 export function compileCreate(input: CompileInput): Compiled {
-  refuseUnsupported(input);
   const { id, config, facts, options } = input;
   const { process, hooks } = config;
   const warnings: string[] = [];
@@ -63,6 +65,7 @@ export function compileCreate(input: CompileInput): Compiled {
   const shape = processShape(config);
   const userNamespace = hasNamespace(shape, "user");
   const cgroups = compileCgroups(input);
+  const resctrl = compileResctrl(input);
   const seccomp = compileSeccomp(input);
   const stackLimit = stackLimitSync(process?.rlimits);
   const [prestart, createRuntime] = (["prestart", "createRuntime"] as const).map((name) =>
@@ -78,6 +81,7 @@ export function compileCreate(input: CompileInput): Compiled {
     ...mountHostSteps(input),
     ...rootHostSteps(input),
     { kind: "gate.listen", directory: options.stateDirectory, name: GATE_NAME, slot: GATE_SLOT },
+    ...resctrl.before,
     ...cgroups.before,
     {
       kind: "process.spawn",
@@ -87,10 +91,14 @@ export function compileCreate(input: CompileInput): Compiled {
     },
     ...stackLimit.host,
     ...serveNamespaces(shape, input),
+    // While the container waits at host-ready: hooks and sysctls find the devices there.
+    ...moveNetDevices(input, shape),
     // The process is final now: a second stage would have left its limits and cgroups behind with the first.
     ...cgroups.join,
+    ...resctrl.join,
     ...oomSteps(process?.oomScoreAdj),
     ...rlimitSteps(process?.rlimits, facts.launch.nofile),
+    ...schedulingSteps(process),
     { kind: "sync.signal", point: point("host-ready") },
     ...(atMounts.length === 0
       ? []
@@ -99,6 +107,8 @@ export function compileCreate(input: CompileInput): Compiled {
           ...atMounts,
           { kind: "sync.signal", point: point("hooks-done") },
         ] as const)),
+    // Its first notified system call waits for this.
+    ...seccomp.listener,
     { kind: "sync.wait", point: point("ready") },
     ...(options.pidfdSocket === undefined ? [] : [{ kind: "pidfd.send", path: options.pidfdSocket } as const]),
   ];
@@ -113,11 +123,13 @@ export function compileCreate(input: CompileInput): Compiled {
     { kind: "process.signals", ignored: facts.launch.ignoredSignals },
     ...enterNamespaces(shape, input),
     // Nothing of these needs the host; meanwhile it waits for the kernel to move us (v1).
-    ...keyringSteps(id, userNamespace, options.noNewKeyring),
+    ...keyringSteps(id, userNamespace, options.noNewKeyring, process ?? {}, facts),
     { kind: "process.setsid" },
     ...utsSteps(input, shape),
     ...loopbackSteps(shape),
     ...rootSteps(input),
+    // Nothing that can fail comes between this and the wait: the host needs the process while it moves devices.
+    ...announceNetwork(input),
     { kind: "sync.wait", point: point("host-ready") },
     // Before cgroup file systems are mounted: they show the namespace's root.
     ...enterCgroupNamespace(shape),
@@ -145,6 +157,7 @@ export function compileCreate(input: CompileInput): Compiled {
       : finishSteps(
           {
             process,
+            linux: config.linux,
             facts,
             userNamespace,
             setgroupsDenied: isCreated(shape, "user") && facts.uid !== 0,
@@ -161,6 +174,7 @@ export function compileCreate(input: CompileInput): Compiled {
     plan: { title: `create ${id}`, host, container: steps },
     record: {
       cgroups: cgroups.places,
+      resctrl: resctrl.record,
       sharesPidNamespace: !isCreated(shape, "pid"),
       hooks: { poststart: (hooks?.poststart ?? []).length > 0, poststop: (hooks?.poststop ?? []).length > 0 },
       detachRoot: rootToDetach(input),

@@ -5,6 +5,7 @@
 import type { HostStep, Plan } from "../plan/vocabulary.ts";
 import { type HookContainer, type Hooks, hookSteps } from "./hooks.ts";
 import { membershipPlace, type Place, thawSteps } from "./kill.ts";
+import { type Resctrl, removeResctrl } from "./resctrl.ts";
 
 export interface DeleteInput {
   readonly id: string;
@@ -14,6 +15,9 @@ export interface DeleteInput {
   readonly kill: boolean;
   readonly sharesPidNamespace: boolean;
   readonly cgroups: readonly Place[];
+  readonly resctrl?: Resctrl | undefined;
+  /** There never was a container: create was killed before it recorded one. */
+  readonly halfMade?: boolean | undefined;
   /** CreateRecord.detachRoot. */
   readonly detachRoot?: string | undefined;
 }
@@ -37,6 +41,7 @@ export function compileDelete(input: DeleteInput): Plan {
   for (const { hierarchy, path, created } of cgroups) {
     if (created) host.push({ kind: "cgroup.remove", hierarchy, path, timeoutMs: PATIENCE_MS });
   }
+  host.push(...removeResctrl(input.resctrl, input.halfMade === true));
   if (input.detachRoot !== undefined) host.push({ kind: "root.detach", path: input.detachRoot, now: true });
   return { title: `delete ${id}`, host, container: [] };
 }

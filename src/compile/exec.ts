@@ -13,12 +13,14 @@ import { keepsOriginalGroups } from "./identity.ts";
 import type { CompileInput, CreateOptions } from "./input.ts";
 import { hasNamespace, isCreated, namespaceFlags, ownNamespaces, processShape } from "./namespaces.ts";
 import { finishSteps, keyringSteps, oomSteps, type ProcessSpec } from "./process.ts";
+import { joinSteps, type Resctrl } from "./resctrl.ts";
 import { type Rlimit, rlimitSteps, stackLimitSync } from "./rlimits.ts";
+import { affinitySteps, type CpuAffinity, type Scheduling, schedulingSteps, startsElsewhere } from "./scheduling.ts";
 import { compileSeccomp } from "./seccomp.ts";
-import { throwUnsupported, unsupportedOfProcess } from "./unsupported.ts";
 
 /** `process` of an exec: of `--process FILE`, or made by execProcess. */
-export interface ExecProcess extends ProcessSpec {
+export interface ExecProcess extends ProcessSpec, Scheduling {
+  readonly execCPUAffinity?: CpuAffinity | undefined;
   readonly consoleSize?: { readonly height: number | bigint; readonly width: number | bigint } | undefined;
   readonly rlimits?: readonly Rlimit[] | undefined;
   readonly oomScoreAdj?: number | undefined;
@@ -40,6 +42,8 @@ export interface ExecInput {
   /** The container's init. */
   readonly init: { readonly pid: number; readonly startTime: bigint };
   readonly cgroups: readonly ExecCgroup[];
+  /** The container's class, if it has one. */
+  readonly resctrl?: Resctrl | undefined;
   /**
    * How the process gets into them. `born` is the fast way, without the kernel's grace period. `moved` is for a container
    * at its limit of processes, which stops only births, and for a frozen one, in which the clone itself would stop.
@@ -61,6 +65,23 @@ export interface ExecOverrides {
   /** --no-new-privs; undefined: as the container's. */
   readonly noNewPrivileges: boolean | undefined;
   readonly terminal: boolean;
+  /** --apparmor, --process-label; undefined: the container's. */
+  readonly apparmorProfile: string | undefined;
+  readonly selinuxLabel: string | undefined;
+}
+
+/**
+ * What the process does not say of itself is as it is for the container's own, as in runc: a confinement is not left by
+ * not being mentioned.
+ */
+function withInherited(process: ExecProcess, own: ExecProcess | undefined): ExecProcess {
+  const inherited = {
+    apparmorProfile: process.apparmorProfile || own?.apparmorProfile,
+    selinuxLabel: process.selinuxLabel || own?.selinuxLabel,
+    scheduler: process.scheduler ?? own?.scheduler,
+    ioPriority: process.ioPriority ?? own?.ioPriority,
+  };
+  return { ...process, ...inherited };
 }
 
 /** The process of an `exec` from the container's own and the command line. */
@@ -89,6 +110,9 @@ export function execProcess(own: ExecProcess | undefined, overrides: ExecOverrid
     noNewPrivileges: overrides.noNewPrivileges ?? own?.noNewPrivileges ?? false,
     ...(own?.rlimits !== undefined && { rlimits: own.rlimits }),
     ...(own?.oomScoreAdj !== undefined && { oomScoreAdj: own.oomScoreAdj }),
+    ...(own?.execCPUAffinity !== undefined && { execCPUAffinity: own.execCPUAffinity }),
+    apparmorProfile: overrides.apparmorProfile,
+    selinuxLabel: overrides.selinuxLabel,
   };
 }
 
@@ -96,20 +120,21 @@ const INIT_SLOT = "init";
 const CGROUP_SLOT = "cgroup";
 
 export function compileExec(input: ExecInput): { readonly plan: Plan; readonly warnings: readonly string[] } {
-  const { container, process, options } = input;
+  const { container, options } = input;
+  const process = withInherited(input.process, container.config.process);
   const { id, config, facts } = container;
-  throwUnsupported(unsupportedOfProcess(process, facts, true));
   const shape = processShape(config);
   if (!hasNamespace(shape, "mount")) {
     throw new TsrunError("unsupported", `exec ${id}: the container has no mount namespace whose root could be entered`);
   }
   const warnings: string[] = [];
   const userNamespace = hasNamespace(shape, "user");
-  const seccomp = compileSeccomp({ ...container, options });
+  const seccomp = compileSeccomp({ ...container, options, running: input.init });
+  const affinity = affinitySteps(process.execCPUAffinity);
   const fork = hasNamespace(shape, "pid");
   const stackLimit = stackLimitSync(process.rlimits);
 
-  const born = input.entry === "born" ? input.cgroups : [];
+  const born = input.entry === "born" && !startsElsewhere(process.execCPUAffinity) ? input.cgroups : [];
   const entered = born.filter(({ version }) => version === 1);
   // Only where init is: another cgroup of the container may have no room.
   const opened = born.find(({ version, fallback }) => version === 2 && fallback === "");
@@ -123,6 +148,7 @@ export function compileExec(input: ExecInput): { readonly plan: Plan; readonly w
     ...(opened === undefined
       ? []
       : [{ kind: "cgroup.open", hierarchy: opened.hierarchy, path: opened.path, slot: CGROUP_SLOT } as const]),
+    ...affinity.initial,
     {
       kind: "process.spawn",
       cloneFlags: 0,
@@ -132,10 +158,15 @@ export function compileExec(input: ExecInput): { readonly plan: Plan; readonly w
     ...stackLimit.host,
     ...(fork ? [{ kind: "process.adopt" } as const] : []),
     ...joined.map(({ hierarchy, path, fallback }) => ({ kind: "cgroup.join", hierarchy, path, fallback }) as const),
+    ...affinity.final,
+    // The administrator may have removed it meanwhile.
+    ...(input.resctrl === undefined ? [] : joinSteps(input.resctrl, true)),
     ...oomSteps(process.oomScoreAdj),
     ...rlimitSteps(process.rlimits, facts.launch.nofile),
+    ...schedulingSteps(process),
     { kind: "sync.signal", point: point("host-ready") },
     ...(options.pidfdSocket === undefined ? [] : [{ kind: "pidfd.send", path: options.pidfdSocket } as const]),
+    ...seccomp.listener,
     { kind: "process.waitExec" },
   ];
   const steps: ContainerStep[] = [
@@ -147,12 +178,13 @@ export function compileExec(input: ExecInput): { readonly plan: Plan; readonly w
     ...(fork ? [{ kind: "process.fork" } as const] : []),
     // Nothing that the program could use before it is limited and in its cgroup.
     { kind: "sync.wait", point: point("host-ready") },
-    ...keyringSteps(id, userNamespace, options.noNewKeyring),
+    ...keyringSteps(id, userNamespace, options.noNewKeyring, process, facts),
     { kind: "process.setsid" },
     ...openConsole(process, false),
     ...finishSteps(
       {
         process,
+        linux: config.linux,
         facts,
         userNamespace,
         setgroupsDenied: isCreated(shape, "user") && facts.uid !== 0,

@@ -4,6 +4,8 @@
  * (config.md, Mounts). Later options win over earlier ones.
  */
 
+import { linkRules } from "../plan/vocabulary.ts";
+
 /** Propagation and other flags of mount(2) (linux/mount.h). */
 export const MS = {
   NOEXEC: 8,
@@ -36,6 +38,13 @@ export interface Attributes {
   readonly clear: number;
 }
 
+/** idmap or ridmap. */
+export interface IdmapOption {
+  readonly recursive: boolean;
+  /** What follows `idmap=` (crun's form); "" for the mount's own mappings or the container's. */
+  readonly mapping: string;
+}
+
 export interface MountOptions {
   readonly bind: "no" | "bind" | "rbind";
   readonly remount: boolean;
@@ -49,6 +58,9 @@ export interface MountOptions {
   /** MS_* flags that only mount(2) knows. */
   readonly mountFlags: number;
   readonly copyUp: boolean;
+  readonly idmap: IdmapOption | undefined;
+  /** Bits of linkRules: src-nofollow, dest-nofollow, copy-symlink. */
+  readonly links: number;
   /** Everything else. */
   readonly data: readonly string[];
 }
@@ -62,7 +74,9 @@ type Meaning =
   | { readonly kind: "propagation"; readonly flags: number }
   | { readonly kind: "bind"; readonly how: "bind" | "rbind" }
   | { readonly kind: "remount" }
-  | { readonly kind: "copyUp" };
+  | { readonly kind: "copyUp" }
+  | { readonly kind: "idmap"; readonly recursive: boolean }
+  | { readonly kind: "link"; readonly rule: number };
 
 const attribute = (flag: number, on: boolean): Meaning => ({ kind: "attribute", flag, on });
 const atime = (value: number, on: boolean): Meaning => ({ kind: "atime", value, on });
@@ -96,6 +110,12 @@ const otherNames: Readonly<Record<string, Meaning>> = {
   rbind: { kind: "bind", how: "rbind" },
   remount: { kind: "remount" },
   tmpcopyup: { kind: "copyUp" },
+  idmap: { kind: "idmap", recursive: false },
+  ridmap: { kind: "idmap", recursive: true },
+  // crun's, which podman passes on.
+  "src-nofollow": { kind: "link", rule: linkRules.sourceNoFollow },
+  "dest-nofollow": { kind: "link", rule: linkRules.targetNoFollow },
+  "copy-symlink": { kind: "link", rule: linkRules.copy },
   sync: { kind: "superblock", name: "sync", on: true },
   async: { kind: "superblock", name: "sync", on: false },
   dirsync: { kind: "superblock", name: "dirsync", on: true },
@@ -116,8 +136,6 @@ const otherNames: Readonly<Record<string, Meaning>> = {
   unbindable: { kind: "propagation", flags: MS.UNBINDABLE },
   runbindable: { kind: "propagation", flags: MS.UNBINDABLE | MS.REC },
 };
-
-const idmapNames = ["idmap", "ridmap"] as const;
 
 /** Every option that has a meaning of its own, sorted: for `features`. */
 export const mountOptionNames: readonly string[] = [
@@ -164,6 +182,8 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
   let bind: MountOptions["bind"] = "no";
   let remount = false;
   let copyUp = false;
+  let idmap: IdmapOption | undefined;
+  let links = 0;
   let mountFlags = 0;
   for (const option of options.flatMap(splitOption)) {
     const own = lookup(attributeNames, option);
@@ -184,6 +204,12 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
       case "copyUp":
         copyUp = true;
         break;
+      case "idmap":
+        idmap = { recursive: meaning.recursive, mapping: "" };
+        break;
+      case "link":
+        links |= meaning.rule;
+        break;
       case "superblock":
         if (meaning.on) superblock.add(meaning.name);
         else superblock.delete(meaning.name);
@@ -196,9 +222,10 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
         break;
       default: {
         const whole = option.startsWith("r") ? lookup(attributeNames, option.slice(1)) : undefined;
+        const [, name, mapping = ""] = /^(r?idmap)=(.+)$/s.exec(option) ?? [];
         if (whole !== undefined) recursive.take(whole);
-        // Mapped mounts are compiled from uidMappings and gidMappings; these never reach the file system.
-        else if (!idmapNames.some((name) => name === option)) data.push(option);
+        else if (name !== undefined) idmap = { recursive: name === "ridmap", mapping };
+        else data.push(option);
       }
     }
   }
@@ -211,6 +238,8 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
     superblock: [...superblock],
     mountFlags,
     copyUp,
+    idmap,
+    links,
     data,
   };
 }

@@ -12,11 +12,14 @@ import { posix } from "node:path";
 import { type RootRelPath, rootRelPath } from "../core/brands.ts";
 import { assertNever, TsrunError } from "../core/errors.ts";
 import type { Hierarchy } from "../host/facts.ts";
-import { type ContainerStep, type HostStep, limits, type StepOf } from "../plan/vocabulary.ts";
+import { type ContainerStep, type HostStep, limits, linkRules, type StepOf } from "../plan/vocabulary.ts";
+import { type Idmap, type IdmapRequest, idmapOf, idmapSteps } from "./idmap.ts";
 import type { CompileInput } from "./input.ts";
 import type { Place } from "./kill.ts";
+import { labelledOptions, type MountLabel, mountLabel } from "./lsm.ts";
 import { type Attributes, MOUNT_ATTR, type MountOptions, parseMountOptions } from "./mount-options.ts";
 import { hasNamespace, isCreated, processShape } from "./namespaces.ts";
+import { overlayOptions } from "./overlay.ts";
 
 type Config = CompileInput["config"];
 type Input = Pick<CompileInput, "bundle" | "config" | "facts">;
@@ -63,6 +66,7 @@ interface Entry {
   readonly type: string;
   readonly source: string;
   readonly options: MountOptions;
+  readonly ids: IdmapRequest;
 }
 
 type Kind = "bind" | "remount" | "propagation" | "cgroup" | "filesystem";
@@ -79,13 +83,19 @@ function kindOf({ type, options, pointer }: Entry): Kind {
 }
 
 function entries(config: Config): Entry[] {
-  return (config.mounts ?? []).map((mount, i) => ({
-    pointer: `/mounts/${i}`,
-    target: rootRelPath(mount.destination),
-    type: mount.type ?? "",
-    source: mount.source ?? "",
-    options: parseMountOptions(mount.options ?? []),
-  }));
+  return (config.mounts ?? []).map((mount, i) => {
+    const pointer = `/mounts/${i}`;
+    const options = parseMountOptions(mount.options ?? []);
+    const { uidMappings = [], gidMappings = [] } = mount;
+    return {
+      pointer,
+      target: rootRelPath(mount.destination),
+      type: mount.type ?? "",
+      source: mount.source ?? "",
+      options,
+      ids: { pointer, option: options.idmap, uidMappings, gidMappings },
+    };
+  });
 }
 
 const isReadonly = ({ attributes }: MountOptions): boolean => (attributes.set & MOUNT_ATTR.RDONLY) !== 0;
@@ -112,27 +122,48 @@ const MAX_TREES = limits.slots - 64;
 const treeSlot = (entry: Entry): string => `mount-${entry.pointer.slice("/mounts/".length)}`;
 
 /**
- * Whether the host opens the sources of binds: root of a user namespace of the container's own may be nobody on the way to
- * them. Not from a mount namespace that is joined by path, whose paths are meant then; and only root of the host can.
+ * Whether the host opens the source of a bind: it has to map its ids, or root of a user namespace of the container's own may
+ * be nobody on the way to it. The latter not from a mount namespace that is joined by path, whose paths are meant then; and
+ * only root of the host can.
  */
-function opensTrees({ config, facts }: Input): boolean {
+function opensTree(entry: Entry, input: Input): boolean {
+  const { config, facts } = input;
   const shape = processShape(config);
-  return facts.uid === 0 && hasNamespace(shape, "user") && isCreated(shape, "mount");
+  return (
+    (facts.uid === 0 && hasNamespace(shape, "user") && isCreated(shape, "mount")) ||
+    idmapOf(entry.ids, input) !== undefined
+  );
 }
+
+/** Whether a source that is a symbolic link is meant itself. */
+const opensLink = ({ options }: Entry): boolean => (options.links & (linkRules.sourceNoFollow | linkRules.copy)) !== 0;
 
 /** Host, before process.spawn, which passes the slots on. */
 export function mountHostSteps(input: Input): HostStep[] {
-  if (!opensTrees(input)) return [];
-  const binds = entries(input.config).filter((entry) => kindOf(entry) === "bind");
+  const binds = entries(input.config).filter((entry) => kindOf(entry) === "bind" && opensTree(entry, input));
   if (binds.length > MAX_TREES) {
-    throw new TsrunError("unsupported", `/mounts: more than ${MAX_TREES} bind mounts with a user namespace`);
+    throw new TsrunError(
+      "unsupported",
+      `/mounts: more than ${MAX_TREES} bind mounts with a user namespace or mapped ids`,
+    );
   }
-  return binds.map((entry) => ({
-    kind: "mount.openTree",
-    source: bindSource(entry, input),
-    recursive: entry.options.bind === "rbind",
-    slot: treeSlot(entry),
-  }));
+  const mapped = binds.flatMap((entry): { tree: string; idmap: Idmap }[] => {
+    const idmap = idmapOf(entry.ids, input);
+    return idmap === undefined ? [] : [{ tree: treeSlot(entry), idmap }];
+  });
+  return [
+    ...binds.map(
+      (entry) =>
+        ({
+          kind: "mount.openTree",
+          source: bindSource(entry, input),
+          recursive: entry.options.bind === "rbind",
+          slot: treeSlot(entry),
+          noFollow: opensLink(entry),
+        }) as const,
+    ),
+    ...idmapSteps(mapped),
+  ];
 }
 
 /** Relative sources are relative to the bundle. */
@@ -140,17 +171,19 @@ const bindSource = ({ source }: Entry, { bundle }: Input): string => posix.resol
 
 /** `places`: the container's cgroups, for `cgroup` mounts without a cgroup namespace. */
 export function mountSteps(input: Input, places: readonly Place[]): ContainerStep[] {
+  const label = mountLabel(input);
   return entries(input.config).flatMap((entry) => {
     checkKernel(entry, input);
     const kind = kindOf(entry);
+    checkBindOptions(entry, kind);
     const noSymlinks = checkProc(entry, kind);
     switch (kind) {
       case "bind":
         return bindSteps(entry, input, noSymlinks);
       case "filesystem":
-        return filesystemSteps(entry, noSymlinks);
+        return filesystemSteps(entry, input, noSymlinks, label);
       case "cgroup":
-        return cgroupSteps(entry, input, places);
+        return cgroupSteps(entry, input, places, label);
       case "remount":
       case "propagation":
         return changeSteps(entry);
@@ -171,6 +204,27 @@ function checkKernel({ pointer, options }: Entry, { facts }: Input): void {
   const all = attributes.set | attributes.clear | recursive.set | recursive.clear;
   if ((all & MOUNT_ATTR.NOSYMFOLLOW) !== 0 && before(14)) {
     throw new TsrunError("unsupported", `${pointer}/options: nosymfollow and symfollow need Linux 5.14`);
+  }
+}
+
+/** What only a bind can have. */
+function checkBindOptions({ pointer, options, ids }: Entry, kind: Kind): void {
+  const { links } = options;
+  if (kind === "bind") {
+    if ((links & linkRules.copy) !== 0 && links !== linkRules.copy) {
+      throw new TsrunError(
+        "config",
+        `${pointer}/options: copy-symlink goes with neither src-nofollow nor dest-nofollow`,
+      );
+    }
+    return;
+  }
+  if (links !== 0) {
+    throw new TsrunError("config", `${pointer}/options: src-nofollow, dest-nofollow and copy-symlink are for a bind`);
+  }
+  // A file system that the container mounts belongs to the container's user namespace, which cannot map it; runc's rule.
+  if (ids.option !== undefined || ids.uidMappings.length > 0 || ids.gidMappings.length > 0) {
+    throw new TsrunError("unsupported", `${pointer}: only a bind mount can be id-mapped`);
   }
 }
 
@@ -226,7 +280,7 @@ function bindSteps(entry: Entry, input: Input, noSymlinks: boolean): ContainerSt
   const own = { set: options.attributes.set & ~late, clear: options.attributes.clear };
   const hasOwn = (own.set | own.clear) !== 0;
   const attributes = hasOwn ? own : options.recursive;
-  const slot = opensTrees(input) ? treeSlot(entry) : null;
+  const slot = opensTree(entry, input) ? treeSlot(entry) : null;
   return [
     {
       kind: "mount.bind",
@@ -240,25 +294,32 @@ function bindSteps(entry: Entry, input: Input, noSymlinks: boolean): ContainerSt
       propagation: options.propagation[0] ?? 0,
       noSymlinks,
       magic: target === "proc" ? (magicNumbers.proc as number) : 0,
+      links: options.links,
     },
     ...furtherSteps(entry, hasOwn ? options.recursive : NONE),
   ];
 }
 
-function filesystemSteps(entry: Entry, noSymlinks: boolean): ContainerStep[] {
+function filesystemSteps(
+  entry: Entry,
+  { facts }: Input,
+  noSymlinks: boolean,
+  label: MountLabel | undefined,
+): ContainerStep[] {
   const { type, source, target, options } = entry;
   if (options.copyUp && type !== "tmpfs") {
     throw new TsrunError("config", `${entry.pointer}/options: tmpcopyup is for a tmpfs`);
   }
   const late = isLate(entry) ? MOUNT_ATTR.RDONLY : 0;
   const readonly = isReadonly(options) && !mountOnlyReadonly.has(type) && late === 0;
+  const texts = [...(readonly ? ["ro"] : []), ...options.superblock, ...labelledOptions(type, options.data, label)];
   return [
     {
       kind: "mount.filesystem",
       fsType: type,
       source,
       target,
-      options: [...(readonly ? ["ro"] : []), ...options.superblock, ...options.data],
+      options: type === "overlay" ? overlayOptions(texts, facts.kernel, entry.pointer) : texts,
       attr: options.attributes.set & ~late,
       propagation: options.propagation[0] ?? 0,
       noSymlinks,
@@ -268,8 +329,16 @@ function filesystemSteps(entry: Entry, noSymlinks: boolean): ContainerStep[] {
       keepMode: type === "tmpfs" && !options.data.some((option) => option.startsWith("mode=")),
       mountFlags: options.mountFlags,
     },
+    ...(type === "mqueue" ? rootLabel(entry, label) : []),
     ...furtherSteps(entry, options.recursive),
   ];
+}
+
+/** A message queue file system takes its label by an attribute of its root, as runc and crun give it. */
+function rootLabel({ target, type }: Entry, label: MountLabel | undefined): ContainerStep[] {
+  if (label === undefined) return [];
+  const magic = magicNumbers[type] as number;
+  return [{ kind: "fs.label", path: target, magic, lsm: "selinux", label: label.label }];
 }
 
 /** remount and propagation alone change what is mounted there already. */
@@ -288,13 +357,18 @@ function changeSteps({ pointer, target, options }: Entry): ContainerStep[] {
 }
 
 /** A mount of type `cgroup` means whatever the host has; `cgroup2` is the unified hierarchy. */
-function cgroupSteps(entry: Entry, input: Input, places: readonly Place[]): ContainerStep[] {
+function cgroupSteps(
+  entry: Entry,
+  input: Input,
+  places: readonly Place[],
+  label: MountLabel | undefined,
+): ContainerStep[] {
   const { mode, hierarchies } = input.facts.cgroup;
   const hasCgroupNamespace = hasNamespace(processShape(input.config), "cgroup");
   if (mode === "v2" || entry.type === "cgroup2") {
-    if (hasCgroupNamespace) return filesystemSteps({ ...entry, type: "cgroup2" }, false);
+    if (hasCgroupNamespace) return filesystemSteps({ ...entry, type: "cgroup2" }, input, false, label);
     const place = places.find(({ version }) => version === 2);
-    return place === undefined ? [emptyTmpfs(entry, true)] : [ownCgroup(entry, entry.target, place)];
+    return place === undefined ? [emptyTmpfs(entry, true, label)] : [ownCgroup(entry, entry.target, place)];
   }
   const v1 = hierarchies.filter(({ version }) => version === 1);
   const shown: ContainerStep[] = [];
@@ -306,9 +380,9 @@ function cgroupSteps(entry: Entry, input: Input, places: readonly Place[]): Cont
     else continue;
     shown.push(...controllerLinks(entry.target, hierarchy));
   }
-  if (shown.length === 0) return [emptyTmpfs(entry, true)];
+  if (shown.length === 0) return [emptyTmpfs(entry, true, label)];
   return [
-    emptyTmpfs(entry, false),
+    emptyTmpfs(entry, false, label),
     ...shown,
     ...furtherSteps(entry, entry.options.recursive),
     // Only now: mount points and links had to be made in it.
@@ -316,13 +390,17 @@ function cgroupSteps(entry: Entry, input: Input, places: readonly Place[]): Cont
   ];
 }
 
-function emptyTmpfs({ target, options }: Entry, readonly: boolean): StepOf<"mount.filesystem"> {
+function emptyTmpfs(
+  { target, options }: Entry,
+  readonly: boolean,
+  label: MountLabel | undefined,
+): StepOf<"mount.filesystem"> {
   return {
     kind: "mount.filesystem",
     fsType: "tmpfs",
     source: "tmpfs",
     target,
-    options: ["mode=755"],
+    options: labelledOptions("tmpfs", ["mode=755"], label),
     attr: CGROUP_ATTRIBUTES | (readonly ? MOUNT_ATTR.RDONLY : 0),
     propagation: options.propagation[0] ?? 0,
     noSymlinks: false,
@@ -373,6 +451,7 @@ function ownCgroup({ options }: Entry, target: RootRelPath, { hierarchy, path }:
     propagation: options.propagation[0] ?? 0,
     noSymlinks: false,
     magic: 0,
+    links: 0,
   };
 }
 

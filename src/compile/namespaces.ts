@@ -77,7 +77,8 @@ export function processShape(config: CompileInput["config"]): ProcessShape {
   };
 }
 
-const slotOf = (type: NamespaceType): string => `ns-${type}`;
+/** The slot of a namespace that is joined by path. */
+export const namespaceSlot = (type: NamespaceType): string => `ns-${type}`;
 
 /** Host, before process.spawn: opens every namespace that is joined by path, checked for its type. */
 export function openNamespaces(shape: ProcessShape): HostStep[] {
@@ -85,7 +86,7 @@ export function openNamespaces(shape: ProcessShape): HostStep[] {
     kind: "ns.open",
     path,
     type: namespaceFlags[type],
-    slot: slotOf(type),
+    slot: namespaceSlot(type),
   }));
 }
 
@@ -93,7 +94,7 @@ export function openNamespaces(shape: ProcessShape): HostStep[] {
 export function enterNamespaces(shape: ProcessShape, input: Pick<CompileInput, "config" | "facts">): ContainerStep[] {
   const join = (type: NamespaceType): ContainerStep => ({
     kind: "ns.join",
-    slot: slotOf(type),
+    slot: namespaceSlot(type),
     types: namespaceFlags[type],
   });
   // user_namespaces(7): the types other than user go in any order; mount last, so that its root does not change what

@@ -7,11 +7,13 @@
 import { rootRelPath } from "../core/brands.ts";
 import type { ContainerStep } from "../plan/vocabulary.ts";
 import type { CompileInput } from "./input.ts";
+import { mountLabel } from "./lsm.ts";
 
-export function pathSteps(input: Pick<CompileInput, "config">): ContainerStep[] {
+export function pathSteps(input: Pick<CompileInput, "config" | "facts">): ContainerStep[] {
+  const context = mountLabel(input)?.label ?? "";
   const { readonlyPaths = [], maskedPaths = [] } = input.config.linux ?? {};
   return [
     ...readonlyPaths.map((path) => ({ kind: "path.readonly", path: rootRelPath(path) }) as const),
-    ...maskedPaths.map((path) => ({ kind: "path.mask", path: rootRelPath(path) }) as const),
+    ...maskedPaths.map((path) => ({ kind: "path.mask", path: rootRelPath(path), context }) as const),
   ];
 }

@@ -1,6 +1,8 @@
 /**
  * The last part of the container's list: from a finished root to execve. Order and reasons:
  *
+ *     process.memoryPolicy, process.personality, lsm.attribute
+ *                               before seccomp.load, whose filter may forbid them
  *     process.noNewPrivileges   before seccomp.load, which may do without CAP_SYS_ADMIN then
  *     process.stdioOwner        needs CAP_CHOWN: before the identity changes
  *     process.cwd               as root first: the user may not be able to look into it (as runc). After path.mask, or
@@ -18,18 +20,21 @@
  *     process.exec
  */
 
+import type { Config } from "../../spec-schemas/config.ts";
 import { rootRelPath } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
 import type { HostFacts } from "../host/facts.ts";
 import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
 import { type CapabilityNames, capabilityMasks } from "./capabilities.ts";
 import { identityStep, type User } from "./identity.ts";
+import { labelSteps, type SecurityLabels, withKeyLabel } from "./lsm.ts";
+import { ownSteps } from "./scheduling.ts";
 
 /** Search path when the environment has no PATH: confstr(_CS_PATH), as execvp(3). */
 const DEFAULT_PATH = "/bin:/usr/bin";
 
 /** `process` of config.json or of `exec --process`, as far as this file reads it. */
-export interface ProcessSpec {
+export interface ProcessSpec extends SecurityLabels {
   readonly args?: readonly string[] | undefined;
   readonly env?: readonly string[] | undefined;
   readonly cwd: string;
@@ -41,7 +46,8 @@ export interface ProcessSpec {
 
 export interface FinishInput {
   readonly process: ProcessSpec;
-  readonly facts: Pick<HostFacts, "lastCapability" | "permittedCapabilities">;
+  readonly linux: Config["linux"];
+  readonly facts: Pick<HostFacts, "lastCapability" | "permittedCapabilities" | "lsm">;
   /** The container has a user namespace, in which it has every capability. */
   readonly userNamespace: boolean;
   readonly setgroupsDenied: boolean;
@@ -69,7 +75,7 @@ export function finishSteps(input: FinishInput, warnings: string[]): ContainerSt
     warnings,
   );
   const noNewPrivileges = process.noNewPrivileges === true;
-  const steps: ContainerStep[] = [];
+  const steps: ContainerStep[] = [...ownSteps(input.linux, warnings), ...labelSteps(process, input.facts)];
   if (noNewPrivileges) steps.push({ kind: "process.noNewPrivileges" });
   const identity = identityStep(process.user, input);
   if (process.terminal !== true) steps.push({ kind: "process.stdioOwner", uid: process.user?.uid ?? 0 });
@@ -96,9 +102,16 @@ export function finishSteps(input: FinishInput, warnings: string[]): ContainerSt
 }
 
 /** A session keyring of the container's own; a user namespace's root needs "other" search, as runc. */
-export function keyringSteps(id: string, userNamespace: boolean, noNewKeyring: boolean): ContainerStep[] {
+export function keyringSteps(
+  id: string,
+  userNamespace: boolean,
+  noNewKeyring: boolean,
+  process: SecurityLabels,
+  facts: Pick<HostFacts, "lsm">,
+): ContainerStep[] {
   if (noNewKeyring) return [];
-  return [{ kind: "keyring.join", name: `_ses.${id}`, permissions: userNamespace ? 0x8 : 0x8_0000 }];
+  const permissions = userNamespace ? 0x8 : 0x8_0000;
+  return withKeyLabel(process, facts, [{ kind: "keyring.join", name: `_ses.${id}`, permissions }]);
 }
 
 /** oom_score_adj: written by the host, as lowering it needs privilege there. */

@@ -43,6 +43,7 @@ function input(request: Request): CompileInput {
       kernel: { release: `${major}.${minor}`, major, minor },
       uid: request.uid ?? 0,
       cgroup: request.cgroup ?? { mode: "none", hierarchies: [] },
+      lsm: { apparmor: false, selinux: true },
     } as unknown as HostFacts,
     options: { noPivot: request.noPivot ?? false } as CompileInput["options"],
   };
@@ -407,5 +408,23 @@ test("read-only paths come before masked ones", () => {
     "path.readonly path=proc/sys",
     "path.readonly path=bus",
     "path.mask path=proc/kcore",
+  ]);
+});
+
+test("a mount label goes to new file systems and masks; a queue's root gets it as an attribute", () => {
+  const own = input({
+    linux: { namespaces, mountLabel: "a:b:c:s0:c1,c2", maskedPaths: ["/proc/kcore"] },
+    mounts: [
+      { destination: "/proc", type: "proc" },
+      { destination: "/tmp", type: "tmpfs", options: ["mode=1777", "size=1m"] },
+      { destination: "/dev/mqueue", type: "mqueue" },
+      { destination: "/data", source: "/srv", options: ["bind"] },
+    ],
+  });
+  const labelled = text([...mountSteps(own, []), ...pathSteps(own)]).filter((line) => line.includes("a:b:c"));
+  expect(labelled).toEqual([
+    expect.stringContaining('options=["mode=1777","size=1m","context=a:b:c:s0:c1,c2"]'),
+    "fs.label path=dev/mqueue magic=0x19800202 lsm=selinux label=a:b:c:s0:c1,c2",
+    "path.mask path=proc/kcore context=a:b:c:s0:c1,c2",
   ]);
 });

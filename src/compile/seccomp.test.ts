@@ -11,6 +11,7 @@ import type { StepOf } from "../plan/vocabulary.ts";
 import {
   compileSeccomp,
   FAIL_UNKNOWN_ANNOTATION,
+  RECEIVER_ANNOTATION,
   seccompActions,
   seccompArchitectures,
   seccompFlags,
@@ -19,12 +20,19 @@ import {
 
 type Seccomp = NonNullable<NonNullable<Config["linux"]>["seccomp"]>;
 
+const input = {
+  id: "web",
+  bundle: "/bundle",
+  facts: { uid: 0, kernel: { release: "5.19.0", major: 5, minor: 19 } },
+  options: { seccompCache: undefined },
+};
 function compile(seccomp: Seccomp, annotations?: Record<string, string>) {
   const config = { annotations, linux: { seccomp } };
-  const { host, container, warnings } = compileSeccomp({ config, options: { seccompCache: undefined } });
+  const { host, container, listener, warnings } = compileSeccomp({ ...input, config });
   return {
     step: host[0] as StepOf<"seccomp.compile">,
     load: container[0] as StepOf<"seccomp.load">,
+    listener: listener[0] as StepOf<"seccomp.listener"> | undefined,
     warnings,
   };
 }
@@ -35,9 +43,10 @@ const allow = (names: string[], args?: NonNullable<NonNullable<Seccomp["syscalls
 });
 
 test("without a profile there are no steps", () => {
-  expect(compileSeccomp({ config: { linux: {} }, options: { seccompCache: undefined } })).toEqual({
+  expect(compileSeccomp({ ...input, config: { linux: {} } })).toEqual({
     host: [],
     container: [],
+    listener: [],
     warnings: [],
   });
 });
@@ -78,7 +87,7 @@ test("a profile becomes codes, one rule a name", () => {
     cache: "",
     slot: "seccomp",
   });
-  expect(load).toEqual({ kind: "seccomp.load", slot: "seccomp", flags: 6 });
+  expect(load).toEqual({ kind: "seccomp.load", slot: "seccomp", flags: 6, listener: false, dumpable: false });
   expect(warnings).toEqual([]);
 });
 
@@ -131,14 +140,87 @@ describe("actions", () => {
       expect(newer(action)).toBe(compile({ defaultAction: action }).step.defaultAction);
     }
   });
+});
 
-  test("SCMP_ACT_NOTIFY and its flag are refused by name", () => {
+describe("SCMP_ACT_NOTIFY", () => {
+  const profile: Seccomp = {
+    defaultAction: "SCMP_ACT_ALLOW",
+    listenerPath: "/run/agent.sock",
+    listenerMetadata: 'say "hello"',
+    syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }],
+  };
+  const parsed = (step: StepOf<"seccomp.listener"> | undefined, pid: number) =>
+    JSON.parse((step as StepOf<"seccomp.listener">).state.join(String(pid)));
+
+  test("in create: a filter with a listener, and the state of a container that is being made", () => {
+    const { step, load, listener } = compile(profile, { key: "value" });
+    expect(step.actions).toEqual([0x7fc0_0000]);
+    expect(load).toMatchObject({ flags: 0, listener: true, dumpable: false });
+    expect(listener?.path).toBe("/run/agent.sock");
+    expect(parsed(listener, 4422)).toEqual({
+      ociVersion: "1.3.0",
+      fds: ["seccompFd"],
+      pid: 4422,
+      metadata: 'say "hello"',
+      state: {
+        ociVersion: "1.3.0",
+        id: "web",
+        status: "creating",
+        pid: 4422,
+        bundle: "/bundle",
+        annotations: { key: "value" },
+      },
+    });
+  });
+
+  test("in exec: the process is not the container's init", () => {
+    const { listener } = compileSeccomp({ ...input, config: { linux: { seccomp: profile } }, running: { pid: 10 } });
+    expect(parsed(listener[0] as StepOf<"seccomp.listener">, 20)).toMatchObject({
+      pid: 20,
+      state: { status: "running", pid: 10 },
+    });
+  });
+
+  test("no metadata is no metadata", () => {
+    const { listenerMetadata: _, ...rest } = profile;
+    expect(parsed(compile(rest).listener, 1)).not.toHaveProperty("metadata");
+  });
+
+  test("needs somebody to ask: the profile's path before crun's annotation", () => {
+    const { listenerPath: _, ...rest } = profile;
+    expect(() => compile(rest)).toThrow("/linux/seccomp: SCMP_ACT_NOTIFY needs a listenerPath");
+    expect(compile(rest, { [RECEIVER_ANNOTATION]: "/other" }).listener?.path).toBe("/other");
+    expect(compile(profile, { [RECEIVER_ANNOTATION]: "/other" }).listener?.path).toBe("/run/agent.sock");
+  });
+
+  test("without the action the path is ignored", () => {
+    const { load, listener } = compile({ ...profile, syscalls: [] });
+    expect(load).toMatchObject({ listener: false });
+    expect(listener).toBeUndefined();
+  });
+
+  test("without privilege the process is made dumpable, or its descriptor could not be taken", () => {
+    const { container } = compileSeccomp({
+      ...input,
+      facts: { ...input.facts, uid: 1000 },
+      config: { linux: { seccomp: profile } },
+    });
+    expect(container[0]).toMatchObject({ listener: true, dumpable: true });
+  });
+
+  test("WAIT_KILLABLE_RECV is for it alone, and for Linux 5.19", () => {
+    const flags: Seccomp["flags"] = ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"];
+    expect(compile({ ...profile, flags }).load.flags).toBe(32);
+    const { load, warnings } = compile({ defaultAction: "SCMP_ACT_ALLOW", flags });
+    expect(load.flags).toBe(0);
+    expect(warnings).toEqual([expect.stringContaining("/linux/seccomp/flags/0: ignoring SECCOMP_FILTER_FLAG_WAIT")]);
     expect(() =>
-      compile({ defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }] }),
-    ).toThrow("/linux/seccomp/syscalls/0: this version of tsrun does not do SCMP_ACT_NOTIFY");
-    expect(() =>
-      compile({ defaultAction: "SCMP_ACT_ALLOW", flags: ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"] }),
-    ).toThrow("/linux/seccomp/flags/0: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV");
+      compileSeccomp({
+        ...input,
+        facts: { uid: 0, kernel: { release: "5.18.0", major: 5, minor: 18 } },
+        config: { linux: { seccomp: { ...profile, flags } } },
+      }),
+    ).toThrow("needs Linux 5.19");
   });
 });
 
@@ -167,13 +249,11 @@ test("the annotation makes unknown system calls an error", () => {
   expect(compile({ defaultAction: "SCMP_ACT_ALLOW" }, { [FAIL_UNKNOWN_ANNOTATION]: "" }).step.failUnknown).toBe(true);
 });
 
-test("every name of the specification has a code, but those of the notify listener", () => {
-  expect([...Object.keys(seccompActions), "SCMP_ACT_NOTIFY"].sort()).toEqual([...specActions].sort());
+test("every name of the specification has a code", () => {
+  expect(Object.keys(seccompActions).sort()).toEqual([...specActions].sort());
   expect(Object.keys(seccompOperators).sort()).toEqual([...specOperators].sort());
   expect(Object.keys(seccompArchitectures).sort()).toEqual([...specArchitectures].sort());
-  expect([...Object.keys(seccompFlags), "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"].sort()).toEqual(
-    [...specFlags].sort(),
-  );
+  expect(Object.keys(seccompFlags).sort()).toEqual([...specFlags].sort());
 });
 
 test("whatever the rules, no condition is lost and none goes to another rule", () => {

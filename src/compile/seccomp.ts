@@ -6,7 +6,9 @@
  */
 import type { Config } from "../../spec-schemas/config.ts";
 import { TsrunError } from "../core/errors.ts";
+import type { HostFacts } from "../host/facts.ts";
 import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
+import { STATE_OCI_VERSION } from "./hooks.ts";
 import type { CompileInput } from "./input.ts";
 
 type Seccomp = NonNullable<NonNullable<Config["linux"]>["seccomp"]>;
@@ -24,7 +26,7 @@ interface Action {
   readonly permits: boolean;
 }
 
-/** Actions by name (linux/seccomp.h). SCMP_ACT_NOTIFY is refused before (unsupported.ts). */
+/** Actions by name (linux/seccomp.h). */
 export const seccompActions = {
   // libseccomp's meaning of the bare name, and the kernel's: the thread.
   SCMP_ACT_KILL: { code: 0, permits: false },
@@ -37,7 +39,9 @@ export const seccompActions = {
   SCMP_ACT_TRACE: { code: 0x7ff0_0000, largestErrno: 0xffff, permits: true },
   SCMP_ACT_ALLOW: { code: 0x7fff_0000, permits: true },
   SCMP_ACT_LOG: { code: 0x7ffc_0000, permits: true },
-} as const satisfies Partial<Record<Seccomp["defaultAction"], Action>>;
+  // The listener answers. Never the default action, so it need not be for new system calls.
+  SCMP_ACT_NOTIFY: { code: 0x7fc0_0000, permits: true },
+} as const satisfies Record<Seccomp["defaultAction"], Action>;
 
 /** enum scmp_compare of seccomp.h. */
 export const seccompOperators = {
@@ -83,25 +87,38 @@ export const seccompFlags = {
   SECCOMP_FILTER_FLAG_TSYNC: 0,
   SECCOMP_FILTER_FLAG_LOG: 2,
   SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
-} as const satisfies Partial<Record<NonNullable<Seccomp["flags"]>[number], number>>;
+  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: 32,
+} as const satisfies Record<NonNullable<Seccomp["flags"]>[number], number>;
 
 /** crun's: a system call that libseccomp does not know is an error. */
 export const FAIL_UNKNOWN_ANNOTATION = "run.oci.seccomp_fail_unknown_syscall";
 
+/** crun's: where the listener goes when the profile does not say. */
+export const RECEIVER_ANNOTATION = "run.oci.seccomp.receiver";
+
 const SLOT = "seccomp";
+
+export interface SeccompInput {
+  readonly id: string;
+  readonly bundle: string;
+  readonly config: Pick<Config, "annotations" | "linux">;
+  readonly facts: Pick<HostFacts, "uid" | "kernel">;
+  readonly options: Pick<CompileInput["options"], "seccompCache">;
+  /** exec: the init of the container that runs already. */
+  readonly running?: { readonly pid: number };
+}
 
 export interface CompiledSeccomp {
   readonly host: HostStep[];
   readonly container: ContainerStep[];
+  /** Host, while the container loads the filter: before whatever waits for the container after that. */
+  readonly listener: HostStep[];
   readonly warnings: string[];
 }
 
-export function compileSeccomp(input: {
-  readonly config: Pick<Config, "annotations" | "linux">;
-  readonly options: Pick<CompileInput["options"], "seccompCache">;
-}): CompiledSeccomp {
+export function compileSeccomp(input: SeccompInput): CompiledSeccomp {
   const seccomp = input.config.linux?.seccomp;
-  if (seccomp === undefined) return { host: [], container: [], warnings: [] };
+  if (seccomp === undefined) return { host: [], container: [], listener: [], warnings: [] };
   const at = "/linux/seccomp";
   const warnings: string[] = [];
   const defaultAction = actionCode(seccomp.defaultAction, seccomp.defaultErrnoRet, at, "default");
@@ -122,12 +139,21 @@ export function compileSeccomp(input: {
       }
     }
   }
+  const listener = listenerSteps(input, seccomp, at);
+  const load: ContainerStep = {
+    kind: "seccomp.load",
+    slot: SLOT,
+    flags: flagBits(seccomp, input.facts, listener.length > 0, at, warnings),
+    listener: listener.length > 0,
+    // Without privilege tsrun may take a descriptor of a dumpable process only (ptrace(2), access mode checks).
+    dumpable: listener.length > 0 && input.facts.uid !== 0,
+  };
   return {
     host: [
       {
         kind: "seccomp.compile",
         defaultAction,
-        newerAction: seccompAction(seccomp.defaultAction, at).permits ? defaultAction : errnoCode(ENOSYS),
+        newerAction: seccompActions[seccomp.defaultAction].permits ? defaultAction : errnoCode(ENOSYS),
         architectures: (seccomp.architectures ?? []).map((name) => seccompArchitectures[name]),
         names,
         actions,
@@ -137,16 +163,10 @@ export function compileSeccomp(input: {
         slot: SLOT,
       },
     ],
-    container: [{ kind: "seccomp.load", slot: SLOT, flags: flagBits(seccomp, at) }],
+    container: [load],
+    listener,
     warnings,
   };
-}
-
-function seccompAction(name: Seccomp["defaultAction"], pointer: string): Action {
-  if (name === "SCMP_ACT_NOTIFY") {
-    throw new TsrunError("unsupported", `${pointer}: this version of tsrun does not do SCMP_ACT_NOTIFY`);
-  }
-  return seccompActions[name];
 }
 
 /** An action with its errno, which is EPERM unless given (config-linux.md; so are runc's and crun's). */
@@ -156,7 +176,7 @@ function actionCode(
   pointer: string,
   which: "default" | "",
 ): number {
-  const { code, largestErrno } = seccompAction(name, pointer);
+  const { code, largestErrno }: Action = seccompActions[name];
   const where = `${pointer}/${which === "" ? "errnoRet" : "defaultErrnoRet"}`;
   if (largestErrno === undefined) {
     // config-linux.md, Seccomp: an errno for an action that has none must be an error.
@@ -188,14 +208,65 @@ function conditionGroups(rule: Rule, pointer: string, warnings: string[]): NonNu
   return conditions.map((condition) => [condition]);
 }
 
-function flagBits(seccomp: Seccomp, at: string): number {
+const usesNotify = ({ syscalls = [] }: Seccomp): boolean => syscalls.some(({ action }) => action === "SCMP_ACT_NOTIFY");
+
+/**
+ * Handing over the listener (config-linux.md, Seccomp, containerProcessState). In create the container is `creating` and
+ * the process is its init; in exec it is `running`, and the pids differ.
+ */
+function listenerSteps(input: SeccompInput, seccomp: Seccomp, at: string): HostStep[] {
+  // Without the action the path is ignored, as the specification wants it.
+  if (!usesNotify(seccomp)) return [];
+  const { id, bundle, config, running } = input;
+  const path = seccomp.listenerPath || config.annotations?.[RECEIVER_ANNOTATION];
+  if (path === undefined || path === "") {
+    throw new TsrunError("config", `${at}: SCMP_ACT_NOTIFY needs a listenerPath`);
+  }
+  const { listenerMetadata } = seccomp;
+  const head = { ociVersion: STATE_OCI_VERSION, fds: ["seccompFd"] };
+  const state = { ociVersion: STATE_OCI_VERSION, id, status: running === undefined ? "creating" : "running" };
+  const parts = [
+    `${open(head)},"pid":`,
+    `${listenerMetadata === undefined ? "" : `,"metadata":${JSON.stringify(listenerMetadata)}`},"state":${open(state)},"pid":`,
+    `,"bundle":${JSON.stringify(bundle)},"annotations":${JSON.stringify(config.annotations ?? {})}}}`,
+  ] as const;
+  const [before, between, after] = parts;
+  return [
+    {
+      kind: "seccomp.listener",
+      path,
+      state: running === undefined ? parts : [before, `${between}${running.pid}${after}`],
+    },
+  ];
+}
+
+/** An object's JSON without its closing brace, to be gone on with. */
+const open = (value: object): string => JSON.stringify(value).slice(0, -1);
+
+function flagBits(
+  seccomp: Seccomp,
+  { kernel }: Pick<HostFacts, "kernel">,
+  listens: boolean,
+  at: string,
+  warnings: string[],
+): number {
   let bits = 0;
   for (const [i, flag] of (seccomp.flags ?? []).entries()) {
-    // Without a listener the kernel refuses it (EINVAL), and there is nobody whose answer could be waited for.
     if (flag === "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV") {
-      throw new TsrunError("unsupported", `${at}/flags/${i}: ${flag} has a meaning for SCMP_ACT_NOTIFY only`);
+      if (!listens) {
+        // The kernel refuses it (EINVAL): there is nobody whose answer could be waited for.
+        warnings.push(`${at}/flags/${i}: ignoring ${flag}, which has a meaning for SCMP_ACT_NOTIFY only`);
+        continue;
+      }
+      if (!knowsWaitKillable(kernel)) {
+        throw new TsrunError("unsupported", `${at}/flags/${i}: ${flag} needs Linux 5.19`);
+      }
     }
     bits |= seccompFlags[flag];
   }
   return bits;
+}
+
+export function knowsWaitKillable({ major, minor }: { readonly major: number; readonly minor: number }): boolean {
+  return major > 5 || (major === 5 && minor >= 19);
 }

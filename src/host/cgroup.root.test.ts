@@ -41,7 +41,12 @@ function leaveShared(directory: string): void {
   }
 }
 beforeAll(() => {
-  for (const { hierarchy } of places) mkdirSync(`${hierarchy}${path}`, { recursive: true });
+  for (const { hierarchy, version, controllers } of places) {
+    mkdirSync(`${hierarchy}${path}`, { recursive: true });
+    // A v2 cgroup has a controller once its parents hand it down.
+    if (version === 2 && controllers.includes("memory"))
+      for (const parent of ["", SHARED]) writeFileSync(`${hierarchy}${parent}/cgroup.subtree_control`, "+memory");
+  }
 });
 afterAll(() => {
   for (const { hierarchy } of places) {

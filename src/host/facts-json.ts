@@ -37,6 +37,7 @@ const schema = z.strictObject({
       }),
     ),
   }),
+  resctrl: z.optional(absPath),
   lsm: z.strictObject({ apparmor: z.boolean(), selinux: z.boolean() }),
   launch: z.strictObject({
     nofile: z.strictObject({ soft: uint64, hard: uint64 }),

@@ -46,6 +46,8 @@ export interface HostFacts {
   /** tsrun's own permitted capabilities: none beyond them can be granted. */
   readonly permittedCapabilities: bigint;
   readonly cgroup: CgroupFacts;
+  /** Where resctrl is mounted; undefined where it is not, or nobody asked. */
+  readonly resctrl?: AbsPath | undefined;
   readonly lsm: { readonly apparmor: boolean; readonly selinux: boolean };
   readonly launch: LaunchState;
 }

@@ -6,6 +6,7 @@ import { TsrunError } from "../core/errors.ts";
 import { type CgroupProbe, readCgroupFacts } from "./cgroup-facts.ts";
 import type { HostFacts } from "./facts.ts";
 import { guessLaunch, LAUNCH_VARIABLE, parseLaunch, statusField } from "./launch-state.ts";
+import { resctrlMountPoint } from "./resctrl.ts";
 
 const SELINUX_MAGIC = 0xf97cff8c;
 /** Inode number of the initial user namespace (PROC_USER_INIT_INO, linux/proc_ns.h). */
@@ -48,14 +49,23 @@ const probe: CgroupProbe = {
   read,
 };
 
-/** Throws `unsupported` when /proc or /sys cannot be read. */
-export function readHostFacts(): HostFacts {
-  const status = read("/proc/self/status");
+export function kernelVersion(): HostFacts["kernel"] {
   const kernel = release();
   const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(kernel) ?? [];
+  return { release: kernel, major: Number(major), minor: Number(minor) };
+}
+
+/** What is looked up only when somebody needs it. */
+export interface WantedFacts {
+  readonly resctrl?: boolean;
+}
+
+/** Throws `unsupported` when /proc or /sys cannot be read. */
+export function readHostFacts(wanted: WantedFacts = {}): HostFacts {
+  const status = read("/proc/self/status");
   const launch = process.env[LAUNCH_VARIABLE];
   return {
-    kernel: { release: kernel, major: Number(major), minor: Number(minor) },
+    kernel: kernelVersion(),
     uid: process.geteuid?.() ?? 0,
     inUserNamespace:
       (unlessMissing("/proc/self/ns/user", (path) => readlinkSync(path)) ?? INITIAL_USER_NAMESPACE) !==
@@ -63,6 +73,7 @@ export function readHostFacts(): HostFacts {
     lastCapability: Number(read("/proc/sys/kernel/cap_last_cap")),
     permittedCapabilities: BigInt(`0x${statusField(status, "CapPrm")}`),
     cgroup: readCgroupFacts(probe),
+    resctrl: wanted.resctrl === true ? resctrlMountPoint(probe) : undefined,
     lsm: {
       apparmor:
         unlessMissing("/sys/module/apparmor/parameters/enabled", (path) => readFileSync(path, "utf8"))?.startsWith(

@@ -16,6 +16,7 @@ import { withCreated } from "../host/cgroup.ts";
 import type { LaunchState } from "../host/facts.ts";
 import { identityOf, ownIdentity } from "../host/process.ts";
 import { readHostFacts } from "../host/read.ts";
+import { withMissing } from "../host/resctrl.ts";
 import { openSession, type Session } from "../native/native.ts";
 import { encodePlan } from "../plan/encode.ts";
 import type { Plan } from "../plan/vocabulary.ts";
@@ -52,7 +53,7 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
   const { root } = context;
   const { id } = request;
   const { bundle, rootfs, config, text } = loadBundle(request.bundle, request.configFile);
-  const facts = readHostFacts();
+  const facts = readHostFacts({ resctrl: config.linux?.intelRdt !== undefined });
   checkPreservedFds(facts.launch, request.preserveFds);
   const pidFile = request.pidFile === undefined ? undefined : resolve(request.pidFile);
   const compiled = compileCreate({
@@ -75,12 +76,14 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
 
   reclaimHalfMade(context, id);
   const cgroups = withCreated(compiled.record.cgroups);
+  const resctrl = withMissing(compiled.record.resctrl);
   makeDirectory(root, id, {
     config: text,
     entry: {
       kind: "creating",
       by: ownIdentity(),
       cgroups,
+      resctrl,
       detachRoot: compiled.record.detachRoot,
       pidFile: pidFile === undefined ? "" : temporaryOf(pidFile, id),
     },
@@ -104,6 +107,7 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
       annotations: config.annotations ?? {},
       ...compiled.record,
       cgroups,
+      resctrl,
     };
     writeRecord(root, record);
     reached(context, "recorded");

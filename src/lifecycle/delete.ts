@@ -57,6 +57,7 @@ export function destroy(context: Context, record: ContainerRecord, options: { re
         kill: options.kill,
         sharesPidNamespace: record.sharesPidNamespace,
         cgroups: record.cgroups,
+        resctrl: record.resctrl,
         detachRoot: record.detachRoot,
       }),
     );
@@ -115,6 +116,8 @@ function undoHalfMade(context: Context, id: ContainerId, journal: readonly Journ
         kill: false,
         sharesPidNamespace: true,
         cgroups: entry.cgroups,
+        resctrl: entry.resctrl,
+        halfMade: true,
         detachRoot: entry.detachRoot,
       }),
     );

@@ -66,6 +66,7 @@ export function exec(context: Context, request: ExecRequest, trace?: Trace): num
     process,
     init: record.init,
     cgroups: execCgroups(record, facts),
+    resctrl: record.resctrl,
     entry: status === "paused" ? "moved" : "born",
     options: {
       console,

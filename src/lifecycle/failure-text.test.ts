@@ -29,6 +29,7 @@ const failure = (more: Partial<StepFailure>): StepFailure => ({
   op: "mkdirat",
   errno: 2,
   detail: 0,
+  durationMs: 12.4,
   path: "/web",
   text: "",
   ...more,
@@ -58,18 +59,27 @@ describe("messages of failed steps", () => {
     expect(lookup("/no/such", 2)).toBe('create web: exec: "/no/such": stat /no/such: no such file or directory');
     expect(lookup("/etc/passwd", 13)).toBe('create web: exec: "/etc/passwd": permission denied');
     expect(lookup("/etc", 21)).toMatch(/is a directory: permission denied$/);
+    // Why, where errno does not say it; docker and podman make 126 of "permission denied".
+    const denied = { side: "container", kind: "process.lookup", op: "lookup", errno: 13 } as const;
+    expect(failureText(plan, failure({ ...denied, path: "/bin/x", text: "it is not executable" }))).toBe(
+      'create web: exec: "/bin/x": it is not executable: permission denied',
+    );
+    const exec = { side: "container", kind: "process.exec", op: "execve", errno: 2, path: "/bin/x" } as const;
+    expect(failureText(plan, failure({ ...exec, text: "/bin/bash" }))).toBe(
+      "create web: exec /bin/x: its interpreter /bin/bash: no such file or directory",
+    );
   });
 
   test("a failed hook says which, how it ended and what it said", () => {
     const hook = { index: 1, kind: "hook.run", path: "/bin/hook" } as const;
     expect(failureText(plan, failure({ ...hook, op: "exited", detail: 3, text: "no device\n" }))).toBe(
-      "create web: prestart hook 0 (/bin/hook): exited with status 3; its output: no device",
+      "create web: prestart hook 0 (/bin/hook): exited with status 3 after 12 ms; its output: no device",
     );
     expect(failureText(plan, failure({ ...hook, op: "timeout", detail: 1000 }))).toBe(
       "create web: prestart hook 0 (/bin/hook): no end within 1000 ms",
     );
     expect(failureText(plan, failure({ ...hook, op: "killed", detail: 9 }))).toBe(
-      "create web: prestart hook 0 (/bin/hook): was killed by signal 9",
+      "create web: prestart hook 0 (/bin/hook): was killed by signal 9 after 12 ms",
     );
   });
 
@@ -78,7 +88,10 @@ describe("messages of failed steps", () => {
       expect.objectContaining({ code: "step", advice: expect.stringContaining("not writable") }),
     );
     // tsrun-init below a filter that kills, or that forbids it to say why.
-    const filtered: Plan = { ...plan, container: [{ kind: "seccomp.load", slot: "seccomp", flags: 0 }] };
+    const filtered: Plan = {
+      ...plan,
+      container: [{ kind: "seccomp.load", slot: "seccomp", flags: 0, listener: false, dumpable: false }],
+    };
     for (const end of [
       { op: "killed", detail: 31 },
       { op: "exited", detail: 1 },

@@ -20,10 +20,10 @@ export function failureText(plan: Plan, failure: StepFailure): string {
   // The program's own faults in the words of runc, which podman, conmon and people look for.
   if (op === "lookup") return `${plan.title}: ${lookupText(failure)}`;
   if (kind === "process.exec" && op === "execve") {
-    return `${plan.title}: exec ${failure.path}: ${errnoWords(failure.errno)}`;
+    const interpreter = failure.text === "" ? "" : ` its interpreter ${failure.text}:`;
+    return `${plan.title}: exec ${failure.path}:${interpreter} ${errnoWords(failure.errno)}`;
   }
-  const steps: readonly Step[] = side === "host" ? plan.host : plan.container;
-  const step = steps[index];
+  const step = stepOf(plan, failure);
   if (step?.kind === "hook.run") return `${plan.title}: ${hookText(step, failure)}`;
   const where = side === "host" ? "step" : "container step";
   if (kind === "") return `${plan.title}: the plan was refused: ${causeText(failure)}`;
@@ -39,7 +39,11 @@ function isControlFile({ kind, op }: Pick<StepFailure, "kind" | "op">): boolean 
   return (kind === "cgroup.write" || kind === "cgroup.writeFirst") && (op === "write" || op === "openat2");
 }
 
-function lookupText({ path, errno }: StepFailure): string {
+function stepOf(plan: Plan, { side, index }: StepFailure): Step | undefined {
+  return side === "host" ? plan.host[index] : plan.container[index];
+}
+
+function lookupText({ path, errno, text }: StepFailure): string {
   const name = `exec: ${JSON.stringify(path)}`;
   const words = errnoWords(errno);
   if (words === "no such file or directory") {
@@ -47,14 +51,16 @@ function lookupText({ path, errno }: StepFailure): string {
   }
   // Docker and podman turn "permission denied" into exit status 126.
   if (errnoText(errno).startsWith("EISDIR")) return `${name}: is a directory: permission denied`;
-  return `${name}: ${words}`;
+  return `${name}: ${text === "" ? "" : `${text}: `}${words}`;
 }
 
 function hookText(step: Extract<Step, { kind: "hook.run" }>, failure: StepFailure): string {
-  const output = failure.text.trim();
-  return `${step.hook} hook ${step.index} (${step.path}): ${causeText({ ...failure, path: "", text: "" })}${
-    output === "" ? "" : `; its output: ${output}`
-  }`;
+  const { op, durationMs, text } = failure;
+  const cause = causeText({ ...failure, path: "", text: "" });
+  // A timeout is a duration already; what could not be executed took none.
+  const after = op === "exited" || op === "killed" ? ` after ${Math.round(durationMs)} ms` : "";
+  const output = text.trim() === "" ? "" : `; its output: ${text.trim()}`;
+  return `${step.hook} hook ${step.index} (${step.path}): ${cause}${after}${output}`;
 }
 
 function causeText({ op, errno, detail, path, text }: StepFailure): string {
@@ -82,12 +88,17 @@ const SIGKILL = 9;
 const isFilter = ({ kind }: Step): boolean => kind === "seccomp.load";
 
 /** One line on what to do, where we know one. */
-function adviceOf(plan: Plan, { kind, op, errno, path, detail }: StepFailure): string | undefined {
-  const name = errnoText(errno).split(" ", 1)[0];
-  if (kind === "process.exec" && op === "execve") {
+function adviceOf(plan: Plan, failure: StepFailure): string | undefined {
+  const { kind, op, errno, path, detail } = failure;
+  const name = errnoText(errno).split(" ", 1)[0] ?? "";
+  const step = stepOf(plan, failure);
+  if (kind === "process.exec" && op === "execve" && failure.text === "") {
     if (name === "ENOENT") return "the file is there, so its interpreter (#! line or dynamic loader) is missing";
     if (name === "ENOEXEC") return "it is built for another architecture, or a script without a #! line";
-    if (name === "EACCES") return "is its file system mounted noexec?";
+    if (name === "EACCES") return "its interpreter is not executable, or a security module forbids it";
+  }
+  if (op === "lookup" && name === "ENOENT" && step?.kind === "process.lookup" && !step.program.includes("/")) {
+    return `searched in the container: ${step.path}`;
   }
   if (op === "memfd_create" && name === "EACCES") return "vm.memfd_noexec forbids executable memfds";
   if (kind === "process.spawn" && op === "clone3") {
@@ -100,8 +111,31 @@ function adviceOf(plan: Plan, { kind, op, errno, path, detail }: StepFailure): s
   if (op === "killed" && path === "tsrun-init" && detail === SIGKILL) {
     return "is /linux/resources/memory/limit enough? The kernel's log says whether it ran out of memory";
   }
-  if (kind === "ns.unshare" && (name === "ENOSPC" || name === "EUSERS")) return "a limit of /proc/sys/user is reached";
+  if ((kind === "ns.unshare" || kind === "userns.open") && (name === "ENOSPC" || name === "EUSERS")) {
+    return "a limit of /proc/sys/user is reached";
+  }
   if (kind === "mount.filesystem" && name === "ENODEV") return "the kernel does not know this file system";
+  if (kind === "mount.bind" && op === "mount_setattr" && name === "EPERM") {
+    return "what the source's mount has is locked in a user namespace: leave out suid, dev, exec, rw and atime options";
+  }
+  if (kind === "mount.idmap") {
+    if (name === "EINVAL") {
+      return "the file system of the source must support id-mapped mounts: ext4, xfs and FAT since Linux 5.12, btrfs 5.15, tmpfs 6.3; and be mapped only once";
+    }
+    if (name === "EPERM") return "it needs CAP_SYS_ADMIN in the user namespace in which the source was mounted";
+  }
+  if (kind === "resctrl.create") {
+    if (name === "ENOSPC")
+      return "the processor has no class or monitor left: remove directories of resctrl, or share one with closID";
+    if (name === "ENOENT")
+      return "a closID without schemata names a class that is there; the kernel makes mon_groups only where it can monitor";
+    if (name === "EEXIST") return "a monitoring group of this id is there already";
+  }
+  if (kind === "net.moveDevice") {
+    if (name === "ENODEV") return "ip link shows the devices that there are";
+    if (name === "EEXIST") return 'give it another name, or a template such as "eth%d"';
+    if (name === "EINVAL") return "devices such as lo, bridges and tunnels cannot leave their network namespace";
+  }
   if (kind === "console.connect" && (name === "ECONNREFUSED" || name === "ENOENT")) {
     return `nobody listens on ${path}: start the receiver of the terminal first`;
   }
@@ -120,5 +154,33 @@ function adviceOf(plan: Plan, { kind, op, errno, path, detail }: StepFailure): s
     return "the seccomp profile may forbid what tsrun-init still has to do: allow sendto, recvfrom, accept4 and execve, and set noNewPrivileges, without which it needs more";
   }
   if (kind === "seccomp.load" && name === "EACCES") return "without noNewPrivileges it needs CAP_SYS_ADMIN";
+  return adviceOnScheduling(failure, name) ?? adviceOnSecurity(failure, name, step);
+}
+
+function adviceOnScheduling({ kind, op }: StepFailure, name: string): string | undefined {
+  if (kind === "process.scheduler" && name === "EPERM") {
+    return "real-time policies and a lower nice value need CAP_SYS_NICE on the host; SCHED_DEADLINE needs every CPU (no cpuset); with cgroup v1 the container needs real-time (/linux/resources/cpu/realtimeRuntime)";
+  }
+  if (kind === "process.scheduler" && name === "EBUSY") return "the CPUs have not that much real-time left";
+  if (kind === "process.ioPriority" && name === "EPERM") return "IOPRIO_CLASS_RT needs CAP_SYS_NICE on the host";
+  if (op === "sched_setaffinity" && name === "EINVAL") {
+    return "none of these CPUs is online and in the container's cpuset";
+  }
+  if (kind === "process.memoryPolicy" && name === "EINVAL") {
+    return "a node is not there or not in the container's cpuset, or the kernel does not know this mode or flag";
+  }
+  return undefined;
+}
+
+function adviceOnSecurity({ kind, op }: StepFailure, name: string, step: Step | undefined): string | undefined {
+  if (step?.kind === "lsm.attribute" && step.name === "exec") {
+    if (step.lsm === "apparmor" && name === "ENOENT") return "the profile is not loaded: apparmor_parser -r FILE";
+    if (name === "EINVAL") return "the security module's policy does not know this label";
+  }
+  if (kind === "seccomp.listener") {
+    if (op === "connect" || op === "sendmsg") return "the seccomp agent does not listen there: start it first";
+    if (op === "pidfd_getfd" && name === "EPERM") return "does kernel.yama.ptrace_scope forbid it?";
+  }
+  if (kind === "seccomp.load" && name === "EBUSY") return "tsrun runs below a filter that has a listener already";
   return undefined;
 }

@@ -6,16 +6,21 @@ import type { Features } from "../../spec-schemas/features.ts";
 import { capabilityNames } from "../compile/capabilities.ts";
 import { hookNames } from "../compile/hooks.ts";
 import { KEEP_GROUPS_ANNOTATION } from "../compile/identity.ts";
+import { MOUNT_CONTEXT_ANNOTATION } from "../compile/lsm.ts";
 import { mountOptionNames } from "../compile/mount-options.ts";
 import { namespaceFlags } from "../compile/namespaces.ts";
+import { memoryPolicyFlags, memoryPolicyModes } from "../compile/scheduling.ts";
 import {
   FAIL_UNKNOWN_ANNOTATION,
+  knowsWaitKillable,
+  RECEIVER_ANNOTATION,
   seccompActions,
   seccompArchitectures,
   seccompFlags,
   seccompOperators,
 } from "../compile/seccomp.ts";
 import { commit, specVersion, version } from "../core/version.ts";
+import { kernelVersion } from "../host/read.ts";
 import { libseccomp } from "../native/native.ts";
 
 export function features(): Features {
@@ -36,15 +41,17 @@ export function features(): Features {
         operators: names(seccompOperators),
         archs: names(seccompArchitectures).filter((name) => knowsArchitecture(seccompArchitectures[name])),
         knownFlags: flags,
-        // Linux 4.17 has them all.
-        supportedFlags: flags,
+        // Linux 4.17 has the others.
+        supportedFlags: flags.filter(
+          (name) => name !== "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" || knowsWaitKillable(kernelVersion()),
+        ),
       },
-      apparmor: { enabled: false },
-      selinux: { enabled: false },
-      intelRdt: { enabled: false },
-      memoryPolicy: { modes: [], flags: [] },
-      mountExtensions: { idmap: { enabled: false } },
-      netDevices: { enabled: false },
+      apparmor: { enabled: true },
+      selinux: { enabled: true },
+      intelRdt: { enabled: true, schemata: true, monitoring: true },
+      memoryPolicy: { modes: names(memoryPolicyModes), flags: names(memoryPolicyFlags) },
+      mountExtensions: { idmap: { enabled: true } },
+      netDevices: { enabled: true },
     },
     annotations: {
       "run.oci.tsrun.version": version,
@@ -53,7 +60,12 @@ export function features(): Features {
       // podman and containerd ask for runc's.
       "org.opencontainers.runc.checkpoint.enabled": "false",
     },
-    potentiallyUnsafeConfigAnnotations: [KEEP_GROUPS_ANNOTATION, FAIL_UNKNOWN_ANNOTATION],
+    potentiallyUnsafeConfigAnnotations: [
+      KEEP_GROUPS_ANNOTATION,
+      FAIL_UNKNOWN_ANNOTATION,
+      RECEIVER_ANNOTATION,
+      MOUNT_CONTEXT_ANNOTATION,
+    ],
   };
 }
 

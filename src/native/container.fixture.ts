@@ -9,12 +9,19 @@ import { deviceSteps } from "../compile/devices.ts";
 import type { CompileInput } from "../compile/input.ts";
 import type { Place } from "../compile/kill.ts";
 import { mountHostSteps, mountSteps } from "../compile/mounts.ts";
-import { enterCgroupNamespace, enterNamespaces, processShape, serveNamespaces } from "../compile/namespaces.ts";
+import {
+  enterCgroupNamespace,
+  enterNamespaces,
+  openNamespaces,
+  processShape,
+  serveNamespaces,
+} from "../compile/namespaces.ts";
+import { announceNetwork, moveNetDevices } from "../compile/net-devices.ts";
 import { pathSteps } from "../compile/paths.ts";
 import { pivotSteps, rootFinishSteps, rootHostSteps, rootSteps } from "../compile/root.ts";
 import type { AbsPath, ContainerId } from "../core/brands.ts";
 import type { HostFacts } from "../host/facts.ts";
-import { encodePlan } from "../plan/encode.ts";
+import { encodePlan, point } from "../plan/encode.ts";
 import type { ContainerStep, HostStep, Plan } from "../plan/vocabulary.ts";
 import { openSession, type StepFailure } from "./native.ts";
 
@@ -114,7 +121,7 @@ export class ContainerFixture {
     const first = join(this.rootfs, "bin/busybox");
     execFileSync("cp", ["/bin/busybox", first]);
     const applets =
-      "sh cat ls stat mkdir touch rm mount umount readlink test id sleep grep echo ln find mountpoint mv chmod true";
+      "sh cat ls stat mkdir touch rm mount umount readlink test id sleep grep echo ln find mountpoint mv chmod true ip";
     for (const applet of applets.split(" ")) linkSync(first, join(this.rootfs, "bin", applet));
   }
 
@@ -151,6 +158,7 @@ export class ContainerFixture {
       kernel: { release: "6.18", major: 6, minor: 18 },
       uid: 0,
       cgroup: request.cgroup ?? { mode: "none", hierarchies: [] },
+      lsm: { apparmor: false, selinux: false },
     } as unknown as HostFacts;
     return {
       id: "test" as ContainerId,
@@ -175,18 +183,24 @@ export class ContainerFixture {
       config: { ...base.config, mounts: hasMountNamespace ? mounts : base.config.mounts },
     };
     const shape = processShape(input.config);
+    const waits = input.config.linux?.netDevices !== undefined;
     const host: HostStep[] = [
       ...(request.hostFirst ?? []),
+      ...openNamespaces(shape),
       ...mountHostSteps(input),
       ...rootHostSteps(input),
       { kind: "process.spawn", cloneFlags: shape.spawnFlags, cgroup: null, keepFds: 0 },
       ...serveNamespaces(shape, input),
+      ...moveNetDevices(input, shape),
+      ...(waits ? [{ kind: "sync.signal", point: point("host-ready") } as const] : []),
       { kind: "process.waitExec" },
     ];
     const container: ContainerStep[] = [
       ...enterNamespaces(shape, input),
       ...(request.first ?? []),
       ...rootSteps(input),
+      ...announceNetwork(input),
+      ...(waits ? [{ kind: "sync.wait", point: point("host-ready") } as const] : []),
       ...enterCgroupNamespace(shape),
       ...mountSteps(input, request.places ?? []),
       ...deviceSteps(input),

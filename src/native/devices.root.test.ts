@@ -71,6 +71,24 @@ describe("default devices", () => {
     expect(mountAt(output, "/dev/null")?.root).toMatch(/null$/);
   });
 
+  test("of a user namespace are bound, whatever mode and owner are asked for: those are the host's; a fifo has its own", () => {
+    fixture.giveToMappedRoot();
+    const device = { path: "/dev/zero", type: "c", major: 1, minor: 5, fileMode: 0o600, uid: 7, gid: 7 };
+    const { output, failure } = fixture.run({
+      linux: {
+        namespaces: [...namespaces, { type: "user" }],
+        ...userMappings,
+        devices: [device, { path: "/run/fifo", type: "p", fileMode: 0o640, uid: 7, gid: 8 }],
+      },
+      script: "stat -c '%F %a %u:%g' /dev/zero /run/fifo; chmod 777 /dev/zero",
+    });
+    expect(failure).toBeUndefined();
+    expect(output).toBe(
+      "character special file 666 65534:65534\nfifo 640 7:8\nchmod: /dev/zero: Operation not permitted\n",
+    );
+    expect(execFileSync("stat", ["-c", "%a %u:%g", "/dev/zero"], { encoding: "utf8" })).toBe("666 0:0\n");
+  });
+
   test("are the host's where mknod is not permitted", () => {
     const status = readFileSync("/proc/self/status", "utf8");
     const held = BigInt(`0x${/^CapPrm:\s*([0-9a-f]+)$/m.exec(status)?.[1]}`);

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   rmdirSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -181,6 +182,36 @@ describe("bind mounts", () => {
     expect(mountAt(output, "/rro/sub")?.options).toEqual(["ro", "nosuid", "relatime"]);
   });
 
+  test.each([
+    ["rro", ["ro", "relatime"], ["ro", "nosuid", "noexec", "noatime"]],
+    ["rrw", ["rw", "relatime"], ["rw", "nosuid", "noexec", "noatime"]],
+    ["rnodev", ["rw", "nodev", "relatime"], ["rw", "nosuid", "nodev", "noexec", "noatime"]],
+    ["rsuid", ["rw", "relatime"], ["rw", "noexec", "noatime"]],
+    ["rexec", ["rw", "relatime"], ["rw", "nosuid", "noatime"]],
+    ["rnosuid", ["rw", "nosuid", "relatime"], ["rw", "nosuid", "noexec", "noatime"]],
+    ["rrelatime", ["rw", "relatime"], ["rw", "nosuid", "noexec", "relatime"]],
+    ["rstrictatime", ["rw"], ["rw", "nosuid", "noexec"]],
+    ["rnodiratime", ["rw", "nodiratime", "relatime"], ["rw", "nosuid", "noexec", "noatime", "nodiratime"]],
+    ["rnosymfollow", ["rw", "relatime", "nosymfollow"], ["rw", "nosuid", "noexec", "noatime", "nosymfollow"]],
+  ])("%s is of every mount of the tree, and changes nothing else of any", (option, top, below) => {
+    const tree = fixture.makeDirectory("tree");
+    mkdirSync(join(tree, "a"), { recursive: true });
+    const volumes = [
+      hostTmpfs(tree, 0),
+      { kind: "fs.mkdir", path: `${tree}/a`.slice(1), mode: 0o755 } as const,
+      hostTmpfs(`${tree}/a`, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC | MOUNT_ATTR.NOATIME),
+    ];
+    const { output, failure } = fixture.run({
+      first: asHost(...volumes),
+      mounts: [proc, bind(tree, "/t", "rbind", option)],
+      script: "cat /proc/self/mountinfo; touch /t/x /t/a/x",
+    });
+    expect(failure).toBeUndefined();
+    expect(mountAt(output, "/t")?.options).toEqual(top);
+    expect(mountAt(output, "/t/a")?.options).toEqual(below);
+    if (option === "rro") expect(output.match(/Read-only file system/g)).toHaveLength(2);
+  });
+
   test("have the propagation of their options, one after another", () => {
     const volume = fixture.makeDirectory("volume");
     const { output, failure } = fixture.run({
@@ -221,6 +252,88 @@ describe("bind mounts", () => {
     expect(mountAt(output, "/data")?.options).toContain("ro");
   });
 
+  describe("with symbolic links (crun's options)", () => {
+    const target = () => fixture.outside("link-target");
+    const source = () => fixture.outside("link");
+    beforeEach(() => {
+      rmSync(source(), { force: true });
+      writeFileSync(target(), "content");
+      symlinkSync(target(), source());
+    });
+    const from = (...options: string[]) => [proc, bind(source(), "/a/place", ...options)];
+    const user = { namespaces: [...defaultNamespaces, { type: "user" as const }], ...userMappings };
+    // As tsrun-init opens the source, and as the host does.
+    const shapes = [{}, { linux: user }];
+
+    test("a source is followed, unless src-nofollow: then the link is mounted", () => {
+      for (const shape of shapes) {
+        fixture.newRootfs();
+        fixture.giveToMappedRoot();
+        expect(fixture.run({ ...shape, mounts: from(), script: "cat /a/place" }).output).toBe("content");
+        const { output, failure } = fixture.run({
+          ...shape,
+          mounts: from("src-nofollow"),
+          script: "readlink /a/place; grep -c ' /a/place ' /proc/self/mountinfo",
+        });
+        expect(failure).toBeUndefined();
+        expect(output).toBe(`${target()}\n1\n`);
+      }
+    });
+
+    test("copy-symlink makes the same link inside, once, and binds what is none", () => {
+      for (const shape of shapes) {
+        fixture.newRootfs();
+        fixture.giveToMappedRoot();
+        const script = "readlink /a/place; grep -c ' /a/place ' /proc/self/mountinfo";
+        const run = () => fixture.run({ ...shape, mounts: from("copy-symlink"), script });
+        expect(run().output).toBe(`${target()}\n0\n`);
+        expect(run().output).toBe(`${target()}\n0\n`);
+        const plain = [bind(target(), "/a/plain", "copy-symlink")];
+        expect(fixture.run({ ...shape, mounts: plain, script: "cat /a/plain" }).output).toBe("content");
+      }
+      fixture.link("a/place", "/elsewhere");
+      for (const existing of ["a/place", "etc"]) {
+        const mounts = [bind(source(), `/${existing}`, "copy-symlink")];
+        expect(fixture.run({ mounts, script: "true" }).failure).toMatchObject({
+          kind: "mount.bind",
+          op: "verify",
+          errno: 17,
+          path: existing,
+        });
+      }
+    });
+
+    test("dest-nofollow mounts over a link itself, not over what it leads to", () => {
+      fixture.link("place", "/etc/real");
+      writeFileSync(join(fixture.rootfs, "etc/real"), "covered?");
+      const script = "cat /place /etc/real; grep -c ' /place ' /proc/self/mountinfo";
+      const run = (...options: string[]) =>
+        fixture.run({ mounts: [proc, bind(target(), "/place", ...options)], script }).output;
+      expect(run()).toBe("contentcontent0\n");
+      expect(run("dest-nofollow")).toBe("contentcovered?1\n");
+      // What is missing is made, parents too.
+      const missing = [bind(target(), "/b/c/d", "dest-nofollow")];
+      expect(fixture.run({ mounts: missing, script: "cat /b/c/d" }).output).toBe("content");
+    });
+
+    test("dest-nofollow lets no link above the last component out of the root, nor into /proc", () => {
+      fixture.link("up", "../../../../../../..");
+      const outside = fixture.outside("made");
+      const { output } = fixture.run({
+        mounts: [bind(target(), `/up${outside}`, "dest-nofollow")],
+        script: `cat ${outside}`,
+      });
+      expect(output).toBe("content");
+      expect(existsSync(outside)).toBe(false);
+      fixture.link("into", "/proc/sys/kernel");
+      const { failure } = fixture.run({
+        mounts: [proc, bind(target(), "/into/panic", "dest-nofollow")],
+        script: "true",
+      });
+      expect(failure).toMatchObject({ kind: "mount.bind", op: "verify", text: "it lies inside a procfs" });
+    });
+  });
+
   test("do not lose a locked attribute in a user namespace", () => {
     fixture.giveToMappedRoot();
     const volume = fixture.makeDirectory("volume");
@@ -239,6 +352,7 @@ describe("bind mounts", () => {
         propagation: 0,
         noSymlinks: false,
         magic: 0,
+        links: 0,
       },
     ];
     const { failure } = fixture.run({
@@ -322,6 +436,29 @@ describe("other file systems", () => {
     expect(output).toMatch(/^file-0\nfile-1\nfile-2\nfile-3\n/);
     expect(mountAt(output, "/merged")).toMatchObject({ type: "overlay", propagation: [] });
     expect(mountAt(output, "/merged")?.options).toEqual(["rw", "nosuid", "noatime"]);
+  });
+
+  test("more layers than one page of options holds go one by one, names with colons too", () => {
+    const layer = (n: number) => fixture.makeDirectory(`layer:${n}-${"x".repeat(90)}`);
+    const lower = Array.from({ length: 50 }, (_, n) => layer(n));
+    for (const [n, path] of lower.entries()) writeFileSync(join(path, `file-${n}`), "");
+    const lowerdir = `lowerdir=${lower.map((path) => path.replaceAll(":", "\\:")).join(":")}`;
+    expect(lowerdir.length).toBeGreaterThan(4096);
+    const [upper, work] = ["upper", "work"].map((name) => fixture.makeDirectory(name));
+    const { output, failure } = fixture.run({
+      mounts: [
+        {
+          destination: "/merged",
+          type: "overlay",
+          source: "overlay",
+          options: [lowerdir, `upperdir=${upper}`, `workdir=${work}`],
+        },
+      ],
+      script: "ls /merged | grep -c file; echo x >/merged/new",
+    });
+    expect(failure).toBeUndefined();
+    expect(output).toBe("50\n");
+    expect(existsSync(join(upper as string, "new"))).toBe(true);
   });
 
   test("an option that only mount(2) knows does so too", () => {

@@ -26,6 +26,8 @@ export interface StepFailure {
   readonly errno: number;
   /** Exit status or signal for `exited` and `killed`; otherwise what the operation documents. */
   readonly detail: number;
+  /** How long the step took. */
+  readonly durationMs: number;
   readonly path: string;
   /** What a program said (the tail of a hook's output). */
   readonly text: string;
@@ -76,6 +78,7 @@ interface NativeFailure {
   readonly op: number;
   readonly errno: number;
   readonly detail: number;
+  readonly durationMs: number;
   readonly path: string;
   readonly text: string;
 }

@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Config } from "../../spec-schemas/config.ts";
 import { hookSteps } from "../compile/hooks.ts";
+import { MOUNT_ATTR } from "../compile/mount-options.ts";
 import {
   enterNamespaces,
   namespaceFlags,
@@ -25,7 +26,7 @@ import {
 } from "../compile/namespaces.ts";
 import { rlimitSteps, stackLimitSync } from "../compile/rlimits.ts";
 import { encodePlan, point } from "../plan/encode.ts";
-import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
+import { type ContainerStep, type HostStep, pivotMethods } from "../plan/vocabulary.ts";
 import { openSession, type StepFailure } from "./native.ts";
 
 let directory: string;
@@ -278,11 +279,49 @@ describe("finding the program", () => {
     writeFileSync(plain, "", { mode: 0o644 });
     expect(look("sh")).toBeUndefined();
     expect(look("no-such-program")).toMatchObject({ op: "lookup", errno: 2, path: "no-such-program" });
-    expect(look("plain", directory)).toMatchObject({ op: "lookup", errno: 2 });
+    expect(look("plain", directory)).toMatchObject({ op: "lookup", errno: 13, path: plain });
     expect(look("/no/such/program")).toMatchObject({ op: "lookup", errno: 2 });
-    expect(look(plain)).toMatchObject({ op: "lookup", errno: 13 });
+    expect(look(plain)).toMatchObject({ op: "lookup", errno: 13, text: "it is not executable" });
+    expect(look("/dev/null")).toMatchObject({ op: "lookup", errno: 13, text: "it is not a regular file" });
+    expect(look(`${plain}/x`)).toMatchObject({ op: "lookup", errno: 20 });
     expect(look("/usr")).toMatchObject({ op: "lookup", errno: 21 });
     expect(look("sh", "/nowhere:")).toMatchObject({ op: "lookup", errno: 2 });
+  });
+
+  test("a file system that is mounted noexec is told from a file without the right to execute", () => {
+    const target = join(directory, "noexec");
+    mkdirSync(target);
+    const mount: ContainerStep[] = [
+      { kind: "ns.unshare", types: namespaceFlags.mount },
+      { kind: "mount.propagation", flags: 0x4_4000 },
+      { kind: "root.bind", path: "/", isolate: false },
+      {
+        kind: "mount.bind",
+        source: "/usr/bin",
+        slot: null,
+        target: target.slice(1),
+        recursive: false,
+        attrSet: MOUNT_ATTR.NOEXEC,
+        attrClear: 0,
+        attrRecursive: false,
+        propagation: 0,
+        noSymlinks: false,
+        magic: 0,
+        links: 0,
+      },
+      { kind: "root.pivot", method: pivotMethods.chroot },
+    ];
+    const { failure } = program(
+      [spawn],
+      [...mount, { kind: "process.lookup", program: "sleep", path: `/nowhere:${target}` }],
+      "true",
+    );
+    expect(failure).toMatchObject({
+      op: "lookup",
+      errno: 13,
+      path: `${target}/sleep`,
+      text: "its file system is mounted noexec",
+    });
   });
 
   test("HOME comes from passwd", () => {
@@ -333,9 +372,10 @@ describe("process.exec finds its program as process.lookup does, and says why it
     expect(execute("true", `/nowhere:${directory}/first:${directory}/second:/bin`)).toBeUndefined();
     expect(execute("true", `/nowhere:${directory}/first:${directory}/second`)).toMatchObject({
       op: "lookup",
-      errno: 2,
-      path: "true",
+      errno: 13,
+      path: `${directory}/second/true`,
     });
+    expect(execute("true", `/nowhere:${directory}/first`)).toMatchObject({ op: "lookup", errno: 2, path: "true" });
     expect(execute("/no/such", "/bin")).toMatchObject({ op: "lookup", errno: 2, path: "/no/such" });
     expect(execute(`${directory}/second/true`, "/bin")).toMatchObject({ op: "lookup", errno: 13 });
     expect(execute(`${directory}/first/true`, "/bin")).toMatchObject({ op: "lookup", errno: 21 });
@@ -345,7 +385,20 @@ describe("process.exec finds its program as process.lookup does, and says why it
     const script = join(directory, "orphan");
     writeFileSync(script, "#!/no/interpreter\n", { mode: 0o755 });
     writeFileSync(join(directory, "junk"), "junk", { mode: 0o755 });
-    expect(execute(script, "")).toMatchObject({ op: "execve", errno: 2, path: script });
+    expect(execute(script, "")).toMatchObject({ op: "execve", errno: 2, path: script, text: "/no/interpreter" });
+    // As a loader for another C library is, often.
+    const binary = readFileSync("/usr/bin/env");
+    const loader = /\/lib[^\0]*\/ld-linux[^\0]*/.exec(binary.toString("latin1")) as RegExpExecArray;
+    binary.write("/mis", loader.index, "latin1");
+    writeFileSync(join(directory, "elf"), binary, { mode: 0o755 });
+    expect(execute(join(directory, "elf"), "")).toMatchObject({
+      op: "execve",
+      errno: 2,
+      text: `/mis${loader[0].slice(4)}`,
+    });
+    writeFileSync(join(directory, "weak"), `#! ${script}x \n`, { mode: 0o755 });
+    writeFileSync(`${script}x`, "", { mode: 0o644 });
+    expect(execute(join(directory, "weak"), "")).toMatchObject({ op: "execve", errno: 13, text: `${script}x` });
     expect(execute("orphan", `/nowhere:${directory}`)).toMatchObject({ op: "execve", errno: 2, path: script });
     expect(execute("junk", `/nowhere:${directory}:/bin`)).toMatchObject({ op: "execve", errno: 8 });
   });

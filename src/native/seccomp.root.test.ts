@@ -22,6 +22,7 @@ import { afterAll, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Config } from "../../spec-schemas/config.ts";
 import { compileSeccomp } from "../compile/seccomp.ts";
 import type { AbsPath } from "../core/brands.ts";
+import { kernelVersion } from "../host/read.ts";
 import { encodePlan, point } from "../plan/encode.ts";
 import type { ContainerStep, StepOf } from "../plan/vocabulary.ts";
 import { openSession, type StepFailure } from "./native.ts";
@@ -142,6 +143,9 @@ const base: Rule = {
   action: "SCMP_ACT_ALLOW",
 };
 
+/** What the compiler has to know beside the profile. */
+const container = { id: "web", bundle: "/bundle", facts: { uid: 0, kernel: kernelVersion() } };
+
 interface Result {
   readonly answers: number[];
   readonly failure?: StepFailure;
@@ -163,6 +167,7 @@ function ask(
   writeFileSync(output, "");
   chmodSync(output, 0o666);
   const steps = compileSeccomp({
+    ...container,
     config: { linux: { seccomp }, annotations: more.annotations },
     options: { seccompCache: more.cache as AbsPath | undefined },
   });
@@ -542,6 +547,7 @@ describe("loading", () => {
 test("a profile that leaves tsrun-init nothing to report with is told as such", () => {
   const report = (defaultAction: Seccomp["defaultAction"]) => {
     const steps = compileSeccomp({
+      ...container,
       config: { linux: { seccomp: { defaultAction, syscalls: [rule(["execve", "exit_group"], "SCMP_ACT_ALLOW")] } } },
       options: { seccompCache: undefined },
     });
@@ -733,6 +739,7 @@ const PODMAN_PROFILE = "/usr/share/containers/seccomp.json";
       for (const noNewPrivileges of [true, false]) {
         const output = join(directory, `shell-${files++}`);
         const steps = compileSeccomp({
+          ...container,
           config: { linux: { seccomp } },
           options: { seccompCache: cache as AbsPath },
         });

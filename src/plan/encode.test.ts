@@ -77,7 +77,7 @@ test("slots are numbered in order of first use", () => {
         { kind: "process.spawn", cloneFlags: 0, cgroup: null, keepFds: 0 },
       ],
       container: [
-        { kind: "seccomp.load", slot: "filter", flags: 0 },
+        { kind: "seccomp.load", slot: "filter", flags: 0, listener: false, dumpable: false },
         { kind: "gate.wait", slot: "console" },
       ],
     }),

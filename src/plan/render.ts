@@ -1,4 +1,12 @@
-import { type FieldType, type Plan, type RenderHint, type Step, syncPoints, vocabulary } from "./vocabulary.ts";
+import {
+  type FieldType,
+  linkRules,
+  type Plan,
+  type RenderHint,
+  type Step,
+  syncPoints,
+  vocabulary,
+} from "./vocabulary.ts";
 
 /** Text beyond this many characters is cut; its length and hash stand for the rest, so that two texts never look alike. */
 const LONG = 160;
@@ -31,6 +39,24 @@ const capabilities =
   "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE".split(
     " ",
   );
+
+const memoryPolicies = "DEFAULT PREFERRED BIND INTERLEAVE LOCAL PREFERRED_MANY WEIGHTED_INTERLEAVE".split(" ");
+const memoryPolicyFlags = bits({ NUMA_BALANCING: 1 << 13, RELATIVE_NODES: 1 << 14, STATIC_NODES: 1 << 15 });
+
+/** A set of numbers, 64 a word, as ranges: "0-3,7". */
+function ranges(words: readonly (number | bigint)[]): string {
+  const has = (number: number): boolean =>
+    ((BigInt(words[Math.floor(number / 64)] ?? 0) >> BigInt(number % 64)) & 1n) === 1n;
+  const parts: string[] = [];
+  for (let first = 0; first < words.length * 64; first++) {
+    if (!has(first)) continue;
+    let last = first;
+    while (has(last + 1)) last++;
+    parts.push(first === last ? `${first}` : `${first}-${last}`);
+    first = last;
+  }
+  return parts.join(",");
+}
 
 const UNLIMITED = 0xffff_ffff_ffff_ffffn;
 
@@ -69,7 +95,25 @@ const hints: Readonly<Record<RenderHint, (value: bigint) => string>> = {
   rlimit: numbered(rlimits),
   point: oneOf(syncPoints),
   devtype: oneOf({ fifo: 0o10000, char: 0o20000, block: 0o60000 }),
+  links: bits(linkRules),
   pivot: numbered(["pivot_root", "MS_MOVE", "chroot"]),
+  sched: numbered(["OTHER", "FIFO", "RR", "BATCH", "ISO", "IDLE", "DEADLINE"]),
+  schedflags: bits({
+    RESET_ON_FORK: 0x1,
+    RECLAIM: 0x2,
+    DL_OVERRUN: 0x4,
+    KEEP_POLICY: 0x8,
+    KEEP_PARAMS: 0x10,
+    UTIL_CLAMP_MIN: 0x20,
+    UTIL_CLAMP_MAX: 0x40,
+  }),
+  ioclass: numbered(["NONE", "RT", "BE", "IDLE"]),
+  mempolicy: (value) => {
+    const mode = memoryPolicies[Number(value & 0xfffn)] ?? String(value & 0xfffn);
+    const flags = value & ~0xfffn;
+    return flags === 0n ? mode : `${mode}|${memoryPolicyFlags(flags)}`;
+  },
+  bitset: String, // of one element; renderField has the whole
 };
 
 /** The first 16 digits of a SHA-256. node:crypto costs 5 ms to load, and few plans have anything so long. */
@@ -88,6 +132,9 @@ function quote(text: string): string {
   return shorten(/^[\w@%+=:,./-]+$/.test(text) ? text : JSON.stringify(text));
 }
 
+/** Hints of masks, which say nothing when they are empty. */
+const neutral: ReadonlySet<RenderHint> = new Set(["attr", "prop", "hex", "clone", "schedflags", "links"]);
+
 /** One field as text, or undefined when it says nothing: false, no slot, an empty list or text, no flags. */
 function renderField(value: unknown, type: FieldType, hint: RenderHint | undefined): string | undefined {
   switch (type) {
@@ -103,7 +150,8 @@ function renderField(value: unknown, type: FieldType, hint: RenderHint | undefin
     }
     case "u64s": {
       const numbers = value as readonly (number | bigint)[];
-      return numbers.length === 0 ? undefined : shorten(`[${numbers.join(",")}]`);
+      if (numbers.length === 0) return undefined;
+      return shorten(hint === "bitset" ? ranges(numbers) : `[${numbers.join(",")}]`);
     }
     case "bytes": {
       const bytes = value as Uint8Array;
@@ -114,7 +162,7 @@ function renderField(value: unknown, type: FieldType, hint: RenderHint | undefin
     case "u64": {
       const number = BigInt.asUintN(64, BigInt(value as number | bigint));
       if (hint === undefined) return number === UNLIMITED ? "unlimited" : String(number);
-      if (number === 0n && (hint === "attr" || hint === "prop" || hint === "hex" || hint === "clone")) return undefined;
+      if (number === 0n && neutral.has(hint)) return undefined;
       return hints[hint](number);
     }
   }

@@ -21,6 +21,12 @@ export type RenderHint =
   | "rlimit" // a RLIMIT_* number
   | "point" // a sync point
   | "devtype" // S_IFCHR, S_IFBLK, S_IFIFO
+  | "sched" // SCHED_* policies
+  | "schedflags" // SCHED_FLAG_*
+  | "ioclass" // IOPRIO_CLASS_*
+  | "mempolicy" // MPOL_* with its flags
+  | "bitset" // a mask of numbers, 64 an element
+  | "links" // linkRules
   | "pivot"; // how the root is entered
 type Field = FieldType | `${FieldType}:${RenderHint}`;
 export type Side = "host" | "container" | "both";
@@ -49,6 +55,8 @@ export const syncPoints = {
   ready: 6,
   /** Container: tsrun-init runs, its execve is done. */
   started: 7,
+  /** Container: it stands in its network namespace; the host moves devices there. */
+  "network-made": 8,
 } as const;
 export type SyncPoint = keyof typeof syncPoints;
 
@@ -169,6 +177,58 @@ export const vocabulary = {
       "Joins a session keyring of this name, so that the caller's is not reachable, and adds these permissions to it (keyctl_setperm(3)). A kernel without keyrings has nothing to hide.",
     fields: { name: "str", permissions: "u64:hex" },
   },
+  "process.scheduler": {
+    code: 27,
+    side: "host",
+    about:
+      "sched_setattr on the container's process (real-time policies and a lower nice value need privilege in the initial user namespace). Times are nanoseconds.",
+    fields: {
+      policy: "u64:sched",
+      flags: "u64:schedflags",
+      nice: "i64",
+      priority: "u64",
+      runtime: "u64",
+      deadline: "u64",
+      period: "u64",
+    },
+  },
+  "process.ioPriority": {
+    code: 28,
+    side: "host",
+    about: "ioprio_set on the container's process (the real-time class needs privilege in the initial user namespace).",
+    fields: { ioClass: "u64:ioclass", priority: "u64" },
+  },
+  "process.affinity": {
+    code: 29,
+    side: "host",
+    about: "sched_setaffinity on the container's process: the CPUs that it may run on, bit n of the set is CPU n.",
+    fields: { cpus: "u64s:bitset" },
+  },
+  "process.spawnAffinity": {
+    code: 33,
+    side: "host",
+    about: "Lets the next process.spawn clone while this thread runs on these CPUs, which the child inherits.",
+    fields: { cpus: "u64s:bitset" },
+  },
+  "process.personality": {
+    code: 34,
+    side: "container",
+    about: "personality(2), which decides what uname and execve take the machine for.",
+    fields: { persona: "u64:hex" },
+  },
+  "process.memoryPolicy": {
+    code: 35,
+    side: "container",
+    about: "set_mempolicy(2): bit n of the set is memory node n. execve and fork keep it.",
+    fields: { mode: "u64:mempolicy", nodes: "u64s:bitset" },
+  },
+  "lsm.attribute": {
+    code: 36,
+    side: "container",
+    about:
+      "Writes a security attribute of the process (/proc/thread-self/attr/<lsm>/<name>, or attr/<name> if `lsm` is empty or the kernel has no directory of it), through a private procfs whose type is checked (CVE-2019-16884, CVE-2025-52881). An empty value clears it.",
+    fields: { lsm: "str", name: "str", value: "str" },
+  },
 
   // ---- the gate between create and start
   "gate.listen": {
@@ -247,6 +307,14 @@ export const vocabulary = {
     fields: { effective: "u64:caps", permitted: "u64:caps", inheritable: "u64:caps", ambient: "u64:caps" },
   },
 
+  "userns.open": {
+    code: 55,
+    side: "host",
+    about:
+      "Makes a user namespace with these maps and nobody in it, for mount.idmap: a process that does nothing else lives as long as the step.",
+    fields: { uidMap: "str", gidMap: "str", slot: "slot" },
+  },
+
   // ---- root and mounts (targets are paths below the root, resolved inside it)
   "mount.propagation": {
     code: 60,
@@ -284,7 +352,7 @@ export const vocabulary = {
     code: 63,
     side: "container",
     about:
-      "Bind mount: open_tree of the source (a host path, or a tree opened by the host in the slot), attributes set on the detached tree, move_mount onto the target, which is made like the source if missing. `magic`, if not 0, is the file system type that the source must have.",
+      "Bind mount: open_tree of the source (a host path, or a tree opened by the host in the slot), attributes set on the detached tree, move_mount onto the target, which is made like the source if missing. `magic`, if not 0, is the file system type that the source must have. `links` says what a symbolic link that is the source or the target means.",
     fields: {
       source: "str",
       slot: "slot",
@@ -296,6 +364,7 @@ export const vocabulary = {
       propagation: "u64:prop",
       noSymlinks: "bool",
       magic: "u64:hex",
+      links: "u64:links",
     },
   },
   "mount.attributes": {
@@ -308,8 +377,8 @@ export const vocabulary = {
     code: 65,
     side: "host",
     about:
-      "Opens a detached copy of a host path for a container whose user cannot reach it; mounts made in the copy do not propagate to the host.",
-    fields: { source: "str", recursive: "bool", slot: "slot" },
+      "Opens a detached copy of a host path for a container whose user cannot reach it, or for mount.idmap; mounts made in the copy do not propagate to the host. `noFollow`: a symbolic link is itself the source.",
+    fields: { source: "str", recursive: "bool", slot: "slot", noFollow: "bool" },
   },
   "root.pivot": {
     code: 66,
@@ -364,8 +433,8 @@ export const vocabulary = {
     code: 73,
     side: "container",
     about:
-      "Hides a path: a verified /dev/null over a file, an empty read-only tmpfs over a directory; a missing path is none to hide.",
-    fields: { path: "str" },
+      "Hides a path: a verified /dev/null over a file, an empty read-only tmpfs (with this SELinux context, if not empty) over a directory; a missing path is none to hide.",
+    fields: { path: "str", context: "str" },
   },
   "path.readonly": {
     code: 74,
@@ -426,6 +495,29 @@ export const vocabulary = {
     about:
       "Detaches the mount made by root.bind at this path, with all below it, when the container had no mount namespace that ends with it: at once if `now`, otherwise when the plan is undone. The mount that was there before stays.",
     fields: { path: "str", now: "bool" },
+  },
+  "fs.label": {
+    code: 85,
+    side: "container",
+    about:
+      "Gives the directory at this path inside the root a security label (extended attribute security.<lsm>), after checking that it is of this file system type.",
+    fields: { path: "str", magic: "u64:hex", lsm: "str", label: "str" },
+  },
+  "mount.idmap": {
+    code: 92,
+    side: "host",
+    about:
+      "Maps the ids of the detached tree in the slot (the mount, or all of them if `recursive`) as the user namespace in the other slot does: MOUNT_ATTR_IDMAP, Linux 5.12.",
+    fields: { tree: "slot", userns: "slot", recursive: "bool" },
+  },
+
+  // ---- network devices
+  "net.moveDevice": {
+    code: 93,
+    side: "host",
+    about:
+      "Moves a network device into the container's network namespace under this name (`%d` in it stands for the first free number), adds its permanent global addresses again and sets it up; undo moves it back as it was, with its addresses and routes.",
+    fields: { device: "str", name: "str" },
   },
 
   // ---- cgroups (`hierarchy` is the mount point, `path` relative to it)
@@ -502,6 +594,34 @@ export const vocabulary = {
     fields: { hierarchy: "str", path: "str", uid: "u64" },
   },
 
+  // ---- resctrl (`root` is its mount point, checked to be a file system of type `magic`; `path` relative to it)
+  "resctrl.create": {
+    code: 150,
+    side: "host",
+    about:
+      "Makes a directory (a class, or a monitoring group in mon_groups of one); undo removes it. One that is there is used if `existing`, otherwise an error; `make` false: it must be there.",
+    fields: { root: "str", magic: "u64:hex", path: "str", make: "bool", existing: "bool" },
+  },
+  "resctrl.write": {
+    code: 151,
+    side: "host",
+    about:
+      "Writes a line to schemata of the directory; undo writes back what was there. A failure says what info/last_cmd_status says.",
+    fields: { root: "str", magic: "u64:hex", path: "str", value: "str" },
+  },
+  "resctrl.join": {
+    code: 152,
+    side: "host",
+    about: "Writes the container's process to tasks of the directory; `gone` says whether a missing one is no error.",
+    fields: { root: "str", magic: "u64:hex", path: "str", gone: "bool" },
+  },
+  "resctrl.remove": {
+    code: 153,
+    side: "host",
+    about: "Removes the directory; a missing one is no error.",
+    fields: { root: "str", magic: "u64:hex", path: "str" },
+  },
+
   // ---- seccomp
   "seccomp.compile": {
     code: 120,
@@ -523,8 +643,16 @@ export const vocabulary = {
   "seccomp.load": {
     code: 121,
     side: "container",
-    about: "Loads the compiled filter of the slot.",
-    fields: { slot: "slot", flags: "u64:hex" },
+    about:
+      "Loads the compiled filter of the slot. `listener`: the kernel asks somebody about some of its system calls, and the host fetches the descriptor for that (seccomp.listener). `dumpable`: so that a host without privilege may.",
+    fields: { slot: "slot", flags: "u64:hex", listener: "bool", dumpable: "bool" },
+  },
+  "seccomp.listener": {
+    code: 122,
+    side: "host",
+    about:
+      "Fetches the listener of the filter that the container has just loaded (pidfd_getfd) and sends it to a unix stream socket, with a text: `state` joined by the pid of the container's process.",
+    fields: { path: "str", state: "strs" },
   },
 
   // ---- hooks and hand-over
@@ -628,6 +756,14 @@ export const operations = [
   "injected", // a fault asked for by a test
   "utimensat",
   "pthread_create",
+  "sched_setattr",
+  "sched_setaffinity",
+  "ioprio_set",
+  "personality",
+  "set_mempolicy",
+  "fsetxattr",
+  "pidfd_getfd",
+  "rtnetlink", // a request to the kernel's routing socket; its words are the text
 ] as const;
 export type Operation = (typeof operations)[number];
 
@@ -679,6 +815,16 @@ export const limits = {
   slots: 512,
   /** Elements of one list field. */
   elements: 65536,
+} as const;
+
+/** What a symbolic link means to `mount.bind`; bits. Without any, links are followed. */
+export const linkRules = {
+  /** A source that is a link is bound itself. */
+  sourceNoFollow: 1,
+  /** A target that is a link is itself mounted over. */
+  targetNoFollow: 2,
+  /** A source that is a link is copied to the target instead of being bound. */
+  copy: 4,
 } as const;
 
 /** `root.pivot` methods. */

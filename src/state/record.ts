@@ -10,6 +10,12 @@ export interface ProcessIdentity {
   readonly startTime: bigint;
 }
 
+/** Directories of resctrl: which were made for the container, and which of them stay after it. */
+export interface ResctrlRecord {
+  readonly root: string;
+  readonly groups: readonly { readonly path: string; readonly created: boolean; readonly kept: boolean }[];
+}
+
 /** What is known of a container beside what the kernel says at any moment. */
 export interface ContainerRecord {
   readonly id: ContainerId;
@@ -22,6 +28,7 @@ export interface ContainerRecord {
   readonly ownerUid: number;
   readonly annotations: Readonly<Record<string, string>>;
   readonly cgroups: readonly CgroupPlace[];
+  readonly resctrl?: ResctrlRecord | undefined;
   readonly sharesPidNamespace: boolean;
   readonly hooks: { readonly poststart: boolean; readonly poststop: boolean };
   readonly hasProcess: boolean;
@@ -38,6 +45,7 @@ export type JournalEntry =
       readonly kind: "creating";
       readonly by: ProcessIdentity;
       readonly cgroups: readonly CgroupPlace[];
+      readonly resctrl?: ResctrlRecord | undefined;
       readonly detachRoot?: string | undefined;
       /** Temporary file beside --pid-file, or "". */
       readonly pidFile: string;

@@ -27,7 +27,8 @@ export const command = defineCommand({
   },
   positionals: [0, 1],
   run({ options, positionals }, { context }) {
-    const facts = options["host-facts"] === undefined ? readHostFacts() : factsOf(options["host-facts"]);
+    const facts =
+      options["host-facts"] === undefined ? readHostFacts({ resctrl: true }) : factsOf(options["host-facts"]);
     if (options["print-host-facts"]) {
       writeAll(1, `${hostFactsToJson(facts)}\n`);
       return 0;
