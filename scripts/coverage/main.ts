@@ -120,16 +120,15 @@ function rowOf(property: Property): Row {
     ...having.map(({ config }) => config),
     ...more.filter((config) => valuesAt(config, pattern).length > 0),
   ];
-  const { kinds, refused } = stepsOf(property, spread(configs, ENOUGH));
+  const kinds = stepsOf(property, spread(configs, ENOUGH));
   const reason = elsewhere[pattern];
   if (configs.length === 0 && reason === undefined) problems.push(`${pattern}: in no bundle and no example`);
-  else if (kinds.size === 0 && reason === undefined && !refused)
-    problems.push(`${pattern}: no step, and no reason in notes.ts`);
+  else if (kinds.size === 0 && reason === undefined) problems.push(`${pattern}: no step, and no reason in notes.ts`);
   if (kinds.size > 0 && reason !== undefined) problems.push(`${pattern}: has steps, and a reason for none: ${reason}`);
   const steps = [...kinds].sort().map((kind) => `\`${kind}\``);
   return {
     pattern: `\`${pattern}\``,
-    steps: refused && kinds.size === 0 ? "**not yet**: create refuses it" : (reason ?? steps.join(" ")),
+    steps: reason ?? steps.join(" "),
     kernel: kernels.find(([of]) => of.test(pattern))?.[1] ?? "",
     compared: having.length > compared.length * 0.8 ? "all" : shorten(having.map(({ name }) => name)),
     tests: shorten(testsOf(pattern).map((name) => name.replace(/\.test\.ts$/, ""))),

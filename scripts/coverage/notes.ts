@@ -40,6 +40,7 @@ export const elsewhere: Readonly<Record<string, string>> = {
   "/process/user/username": "for Windows; ignored",
   "/process/execCPUAffinity/initial": "exec",
   "/process/execCPUAffinity/final": "exec",
+  "/linux/personality/flags": "the spec names none; ignored with a warning",
   "/hooks/poststart/*/path": "start: hook.run",
   "/hooks/poststart/*/args": "start: hook.run",
   "/hooks/poststart/*/env": "start: hook.run",

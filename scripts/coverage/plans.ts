@@ -18,10 +18,11 @@ const readFacts = (name: string): HostFacts => {
   return hostFactsFromJson(readFileSync(file, "utf8"), file);
 };
 
-/** A hybrid host and one with v2, both with every controller and with AppArmor and SELinux. */
+/** A hybrid host and one with v2, both with every controller, resctrl, AppArmor and SELinux. */
 export const hosts: readonly HostFacts[] = [readFacts("hybrid"), readFacts("v2")].map((facts) => ({
   ...facts,
   lsm: { apparmor: true, selinux: true },
+  resctrl: "/sys/fs/resctrl" as AbsPath,
   cgroup: {
     ...facts.cgroup,
     hierarchies: [
@@ -93,25 +94,15 @@ function others(value: unknown, { pattern, values }: Property): readonly unknown
   return typeof value === "boolean" ? [!value] : [];
 }
 
-export interface Applied {
-  readonly kinds: ReadonlySet<StepKind>;
-  /** create refuses the property: this version does not have it. */
-  readonly refused: boolean;
-}
-
 /** Of a list's elements the first and the last few are enough. */
 const OCCURRENCES = 3;
 
 /** `configs` have the property. */
-export function stepsOf(property: Property, configs: readonly Config[]): Applied {
+export function stepsOf(property: Property, configs: readonly Config[]): Set<StepKind> {
   const { pattern } = property;
   const kinds = new Set<StepKind>();
-  let refused = false;
   for (const config of configs) {
     const before = compileAll(config);
-    refused ||= before.some(
-      (plan) => plan instanceof TsrunError && plan.code === "unsupported" && mentions(plan.message, pattern),
-    );
     for (const changed of changedAt(config, pattern, (value) => [undefined, ...others(value, property)], OCCURRENCES)) {
       const after = compileAll(changed);
       for (const [i, was] of before.entries()) {
@@ -122,15 +113,5 @@ export function stepsOf(property: Property, configs: readonly Config[]): Applied
       }
     }
   }
-  return { kinds, refused };
-}
-
-/** Whether a list of refused properties has this one or one above it. */
-function mentions(message: string, pattern: string): boolean {
-  // The two maps of a mount are only ever there together.
-  const named = `${message}, ${message.replaceAll("uidMappings", "gidMappings")}`.match(/\/[A-Za-z0-9/]+/g) ?? [];
-  return named.some((pointer) => {
-    const there = pointer.replace(/\/\d+(?=\/|$)/g, "/*");
-    return pattern === there || pattern.startsWith(`${there}/`);
-  });
+  return kinds;
 }

@@ -163,7 +163,6 @@ export const namespaceBundles: readonly Bundle[] = [
   {
     name: "network-device",
     about: "a network device of the host's",
-    pending: true,
     without: { runc: "since runc 1.4", crun: "since crun 1.21" },
     needs: () =>
       deviceTypes.some((type) => ip(["unshare", "--net", "ip"], "link", "add", "probed", "type", type))

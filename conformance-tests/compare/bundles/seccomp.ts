@@ -1,4 +1,8 @@
 /** Seccomp: the engines' own profiles, and each thing that a profile can say. */
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { waitFor } from "../../harness.ts";
 import type { Bundle, Engine } from "../bundle.ts";
 import { needsProfile } from "../profiles.ts";
 
@@ -144,6 +148,32 @@ export const seccompBundles: readonly Bundle[] = [
         architectures: [],
         syscalls: [{ names: ["kexec_load"], action: "SCMP_ACT_ERRNO" }],
       };
+    },
+  },
+  {
+    name: "seccomp-agent",
+    about: "calls that an agent is asked about, and what the agent is told",
+    prepare: ({ work }) => {
+      const program = join(__dirname, "../agent.py");
+      spawn("python3", [program, `${work}/agent`, `${work}/log`], { stdio: ["ignore", "ignore", "inherit"] }).unref();
+      waitFor("the agent", () => existsSync(`${work}/agent`));
+    },
+    edit: (config, { work }) => {
+      config.annotations = { "org.example": "x" };
+      config.linux.seccomp = {
+        defaultAction: "SCMP_ACT_ALLOW",
+        listenerPath: `${work}/agent`,
+        listenerMetadata: "for the agent",
+        syscalls: [{ names: ["sethostname", "mincore"], action: "SCMP_ACT_NOTIFY" }],
+      };
+    },
+    exec: "none",
+    probe: ["--syscalls"],
+    hookLogs: ["log"],
+    shows: {
+      "hook agent/metadata": "for the agent",
+      "hook agent/state/id": "compared",
+      "hook agent/directory": "1-descriptors",
     },
   },
   {
