@@ -39,7 +39,6 @@ function input(mounts: Mount[], { linux, uid = 0, kernel: [major, minor] = [6, 1
       uid,
       lsm: { apparmor: false, selinux: false },
       cgroup: { mode: "none", hierarchies: [] },
-      lsm: { apparmor: false, selinux: false },
     } as unknown as HostFacts,
   } as CompileInput;
 }
