@@ -39,6 +39,7 @@ function input(mounts: Mount[], { linux, uid = 0, kernel: [major, minor] = [6, 1
       uid,
       lsm: { apparmor: false, selinux: false },
       cgroup: { mode: "none", hierarchies: [] },
+      lsm: { apparmor: false, selinux: false },
     } as unknown as HostFacts,
   } as CompileInput;
 }
