@@ -10,7 +10,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { containerdSuite } from "./containerd/suite.ts";
 import { ociSuite } from "./oci/programs.ts";
-import type { CaseResult, Runtime, Suite, SuiteResult } from "./outcome.ts";
+import type { CaseResult, Outcome, Runtime, Suite, SuiteResult } from "./outcome.ts";
 import { podmanSuite } from "./podman/suite.ts";
 import { findRuntime } from "./runtimes.ts";
 
@@ -57,12 +57,21 @@ async function main(): Promise<number> {
   return results.some(({ cases }) => cases.some(({ outcome }) => outcome.kind === "failed")) ? 1 : 0;
 }
 
+function explanation(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case "passed":
+      return outcome.note ?? "";
+    case "failed":
+      return outcome.detail;
+    case "skipped":
+      return outcome.reason;
+  }
+}
+
 function print({ name, outcome, seconds }: CaseResult): void {
-  const detail = outcome.kind === "failed" ? outcome.detail : outcome.kind === "skipped" ? outcome.reason : "";
-  console.log(
-    `  ${outcome.kind.padEnd(8)}${name.padEnd(36)} ${seconds.toFixed(1).padStart(5)} s  ${detail.split("\n")[0]}`,
-  );
-  if (outcome.kind === "failed") for (const line of detail.split("\n").slice(1, 8)) console.log(`            ${line}`);
+  const [first, ...more] = explanation(outcome).split("\n");
+  console.log(`  ${outcome.kind.padEnd(8)}${name.padEnd(36)} ${seconds.toFixed(1).padStart(5)} s  ${first}`.trimEnd());
+  if (outcome.kind === "failed") for (const line of more.slice(0, 8)) console.log(`            ${line}`);
 }
 
 function summary(suite: string, cases: readonly CaseResult[]): string {

@@ -1,6 +1,6 @@
 /** How one case of a suite ended with one runtime. */
 export type Outcome =
-  | { readonly kind: "passed" }
+  | { readonly kind: "passed"; readonly note?: string }
   | { readonly kind: "failed"; readonly detail: string }
   | { readonly kind: "skipped"; readonly reason: string };
 

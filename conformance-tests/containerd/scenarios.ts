@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { IMAGE } from "../busybox-image.ts";
@@ -274,28 +274,28 @@ export const scenarios: readonly Scenario<Containerd>[] = [
   },
   {
     name: "out of memory: killed, and an event",
-    run: async (engine) => {
-      const events = new Events(engine);
-      const ended = await engine.ctr(
-        engine.run(["--rm", "--memory-limit", String(16 << 20)], engine.id(), "sh", "-c", "tail /dev/zero & wait $!"),
-      );
-      assert.equal(ended.status, 137);
-      await until("the event", () => events.text.includes("/tasks/oom"));
-      await events.close();
-    },
+    run: (engine) =>
+      withEvents(engine, async (events) => {
+        // The shim watches the cgroup when start has returned, so the program waits for our word.
+        const program = "until [ -e /tmp/go ]; do sleep 0.05; done; tail /dev/zero & wait $!";
+        const id = await engine.detached(["--memory-limit", String(16 << 20)], "sh", "-c", program);
+        await engine.ok(engine.exec([], id, "touch", "/tmp/go"));
+        await until("the end", async () => (await engine.status(id)) === "STOPPED");
+        await until("the event", () => events.text.includes("/tasks/oom"));
+        assert.match(events.text, /\/tasks\/exit .*"exit_status":137/);
+        await engine.remove(id);
+      }),
   },
   {
     name: "the events of a life",
-    run: async (engine) => {
-      const events = new Events(engine);
-      const id = engine.id();
-      await engine.ctr(engine.run(["--rm"], id, "sh", "-c", "exit 9"));
-      const topics = (): string[] => [...events.text.matchAll(/ \/tasks\/(\w+) /g)].map(([, topic]) => topic ?? "");
-      await until("the events", () => topics().includes("delete"));
-      await events.close();
-      assert.deepEqual(topics(), ["create", "start", "exit", "delete"]);
-      assert.match(events.text, /\/tasks\/exit .*"exit_status":9/);
-    },
+    run: (engine) =>
+      withEvents(engine, async (events) => {
+        await engine.ctr(engine.run(["--rm"], engine.id(), "sh", "-c", "exit 9"));
+        const topics = (): string[] => [...events.text.matchAll(/ \/tasks\/(\w+) /g)].map(([, topic]) => topic ?? "");
+        await until("the events", () => topics().includes("delete"));
+        assert.deepEqual(topics(), ["create", "start", "exit", "delete"]);
+        assert.match(events.text, /\/tasks\/exit .*"exit_status":9/);
+      }),
   },
   {
     name: "limits of processors",
@@ -623,24 +623,28 @@ ${readlinkSync(`${namespaces}/ipc`)}
   },
 ];
 
-/** `ctr events` in the background. */
-class Events {
-  text = "";
-  readonly #child: ChildProcess;
-
-  constructor(engine: Containerd) {
-    const child = spawn("ctr", ["--address", join(engine.work, "containerd.sock"), "events"], {
-      stdio: ["ignore", "pipe", "inherit"],
+/** Collects what `ctr events` prints while `use` runs. */
+async function withEvents(
+  engine: Containerd,
+  use: (events: { readonly text: string }) => Promise<void>,
+): Promise<void> {
+  const events = { text: "" };
+  const child = spawn("ctr", ["--address", join(engine.work, "containerd.sock"), "events"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    events.text += text;
+  });
+  const ended = new Promise((done) => child.once("close", done));
+  try {
+    // It says nothing when it listens: an image's label makes an event that it must show.
+    await until("ctr to listen", async () => {
+      await engine.ok(["images", "label", IMAGE, `asked=${Date.now()}`]);
+      return events.text.includes("/images/update");
     });
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      this.text += text;
-    });
-    this.#child = child;
-  }
-
-  async close(): Promise<void> {
-    const ended = new Promise((done) => this.#child.once("close", done));
-    this.#child.kill();
+    await use(events);
+  } finally {
+    child.kill();
     await ended;
   }
 }
