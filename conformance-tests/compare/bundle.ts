@@ -4,6 +4,7 @@ import type { Config } from "../harness.ts";
 export type { Config };
 
 export type Peer = "runc" | "crun";
+export type Engine = "docker" | "podman";
 
 /** Where a bundle is while it is run. Every runtime gets the same paths, one after another, each with a fresh root. */
 export interface Place {
@@ -13,6 +14,8 @@ export interface Place {
   /** For what the bundle binds: emptied between two runtimes; mounts made in it are undone. */
   readonly work: string;
   readonly id: string;
+  /** An engine's own seccomp profile, for a container with these capabilities. */
+  readonly profile: (engine: Engine, capabilities: readonly string[]) => object;
   /** The init of `sandbox`'s container, for paths of namespaces. */
   readonly sandboxPid: number;
 }
@@ -33,6 +36,8 @@ export interface Bundle {
   readonly name: string;
   /** What it is for, in a few words. */
   readonly about: string;
+  /** The root file system; the comparison's own, with busybox and the probe, unless given. */
+  readonly image?: string;
   /** Changes the configuration of `tsrun spec`, whose program is the probe already. */
   readonly edit: (config: Config, place: Place) => void;
   /** Makes what `edit` refers to, below `work`. */

@@ -37,7 +37,7 @@ export const expected: readonly Expected[] = [
   // ---- state, hooks
   {
     peers: ["runc", "crun"],
-    key: /^(state \w+|hook \w+)\/ociVersion$/,
+    key: /^(state \w+|hook \w+)\/(state\/)?ociVersion$/,
     reason: "each says the version that it implements",
   },
   {

@@ -116,7 +116,7 @@ export function stateFacts(prefix: string, json: string): Facts {
       return;
     }
     const name = key.slice(prefix.length + 1);
-    if (name === "pid") facts[key] = Number(value) > 0 ? "a pid" : String(value);
+    if (/(^|\/)pid$/.test(name)) facts[key] = Number(value) > 0 ? "a pid" : String(value);
     else if (name === "created") facts[key] = Number.isNaN(Date.parse(String(value))) ? String(value) : "a time";
     else facts[key] = String(value);
   };

@@ -28,6 +28,7 @@ import type { Bundle, Config, Host, Peer, Place } from "./bundle.ts";
 import { findBundle } from "./bundles.ts";
 import { cgroupFacts, type Facts, insideFacts, parseProbe, stateFacts } from "./facts.ts";
 import { readHost } from "./host.ts";
+import { profileOf } from "./profiles.ts";
 
 export interface Runtime {
   readonly name: string;
@@ -39,8 +40,9 @@ export interface Request {
   readonly runtimes: readonly Runtime[];
   /** An empty folder of ours. */
   readonly work: string;
-  /** The root file system's folder with the probe in it. */
+  /** A root file system with the probe in it, and a folder with the probe alone. */
   readonly template: string;
+  readonly probe: string;
   readonly output: string;
 }
 
@@ -113,6 +115,7 @@ class Run {
       rootfs: join(work, "bundle/rootfs"),
       work: join(work, "work"),
       id: ID,
+      profile: profileOf,
     };
   }
 
@@ -157,7 +160,9 @@ class Run {
   }
 
   run(): void {
-    const { work, template } = this.#request;
+    const { work, template, probe } = this.#request;
+    const { image } = this.#bundle;
+    const lower = image === undefined ? template : `${probe}:${image}`;
     for (const name of ["bundle/rootfs", "upper", "overlay", "work", "state"])
       mkdirSync(join(work, name), { recursive: true, mode: name === "state" ? 0o700 : 0o755 });
     ok("mknod", "-m", "666", join(work, "null"), "c", "1", "3");
@@ -168,7 +173,7 @@ class Run {
       "-t",
       "overlay",
       "-o",
-      `lowerdir=${template},upperdir=${work}/upper,workdir=${work}/overlay`,
+      `lowerdir=${lower},upperdir=${work}/upper,workdir=${work}/overlay`,
       "overlay",
       rootfs,
     );

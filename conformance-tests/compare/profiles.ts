@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { join, resolve } from "node:path";
+import type { Engine } from "./bundle.ts";
 
 /** What an entry depends on. */
 interface Condition {
@@ -38,10 +39,14 @@ const ARCHITECTURE: Readonly<Record<string, readonly [profile: string, libseccom
 
 const cache = resolve(__dirname, "../../build/compare");
 
-export const podmanProfile = "/usr/share/containers/seccomp.json";
+const podmanProfile = "/usr/share/containers/seccomp.json";
+
+/** Where an engine's profile is, if it is there. */
+export const findProfile = (engine: Engine): string | undefined =>
+  [engine === "docker" ? dockerProfile() : podmanProfile].find((path) => existsSync(path));
 
 /** docker's default.json, out of the source package's library, which is unpacked and not installed. */
-export function dockerProfile(): string {
+function dockerProfile(): string {
   const name = "usr/share/gocode/src/github.com/docker/docker/profiles/seccomp/default.json";
   const path = join(cache, "docker", name);
   if (existsSync(path)) return path;
@@ -51,8 +56,16 @@ export function dockerProfile(): string {
   return path;
 }
 
+/** For `needs`. */
+export const needsProfile = (engine: Engine) => (): string | undefined =>
+  findProfile(engine) === undefined
+    ? `${engine}'s seccomp profile is not there: it comes with a Debian package`
+    : undefined;
+
 /** `capabilities`: the bounding set of the container. */
-export function seccompOf(path: string, capabilities: readonly string[]): object {
+export function profileOf(engine: Engine, capabilities: readonly string[]): object {
+  const path = findProfile(engine);
+  if (path === undefined) throw new Error(`no seccomp profile of ${engine}`);
   const profile: Profile = JSON.parse(readFileSync(path, "utf8"));
   const [own, native] = ARCHITECTURE[process.arch] ?? ["", ""];
   const sub = profile.archMap?.find(({ architecture }) => architecture === native)?.subArchitectures ?? [];

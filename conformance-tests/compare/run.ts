@@ -16,7 +16,7 @@ import { delimiter, join, resolve } from "node:path";
 import type { Bundle } from "./bundle.ts";
 import { cgroupMode } from "./host.ts";
 import type { Observation, Request, Runtime } from "./observe.ts";
-import { dockerProfile } from "./profiles.ts";
+import { findProfile } from "./profiles.ts";
 
 const project = resolve(__dirname, "../..");
 
@@ -63,7 +63,7 @@ const SHARDS = 3;
 /** Runs bundles with runtimes, a bundle with all of them in one process. */
 export async function observeAll(bundles: readonly Bundle[], runtimes: readonly Runtime[]): Promise<Observation[]> {
   // Here, where there is a network.
-  dockerProfile();
+  findProfile("docker");
   probe();
   const shards = [false, true].flatMap((unified) => {
     const names = bundles.filter((bundle) => (bundle.unified ?? false) === unified).map(({ name }) => name);
@@ -93,12 +93,15 @@ async function observeSome(
     const inside = (name: string): string => join(folder, name);
     mkdirSync(inside("run"));
     makeTemplate(inside("template"));
+    mkdirSync(inside("probe"));
+    cpSync(probe(), inside("probe/probe"));
     writeFileSync(inside("observations"), "");
     const request: Request = {
       bundles,
       runtimes,
       work: inside("run"),
       template: inside("template"),
+      probe: inside("probe"),
       output: inside("observations"),
     };
     writeFileSync(inside("request"), JSON.stringify(request));

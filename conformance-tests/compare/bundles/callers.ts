@@ -1,8 +1,8 @@
 /** What the callers of a runtime write into config.json by default: docker, podman, containerd for Kubernetes. */
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import type { Bundle, Config, Place } from "../bundle.ts";
 import { namespace } from "../bundle.ts";
-import { dockerProfile, podmanProfile, seccompOf } from "../profiles.ts";
+import { needsProfile } from "../profiles.ts";
 
 const dockerCapabilities = [
   ...[
@@ -54,9 +54,9 @@ export const callerBundles: readonly Bundle[] = [
     about: "docker's default container",
     thorough: true,
     probe: ["--devices"],
-    needs: () => (existsSync(dockerProfile()) ? undefined : "docker's seccomp profile is not there"),
+    needs: needsProfile("docker"),
     prepare: (place) => files(place, "resolv.conf", "hostname", "hosts"),
-    edit: (config, { work }) => {
+    edit: (config, { work, profile }) => {
       config.process.user = { uid: 0, gid: 0, additionalGids: [0] };
       config.process.env = [PATH, "HOSTNAME=0123456789ab"];
       config.process.capabilities = three(dockerCapabilities);
@@ -107,7 +107,7 @@ export const callerBundles: readonly Bundle[] = [
         },
         cgroupsPath: config.linux.cgroupsPath,
         namespaces: ["mount", "network", "uts", "pid", "ipc"].map((type) => ({ type })),
-        seccomp: seccompOf(dockerProfile(), dockerCapabilities),
+        seccomp: profile("docker", dockerCapabilities),
         maskedPaths: [
           ...["/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list"],
           ...["/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap"],
@@ -122,9 +122,9 @@ export const callerBundles: readonly Bundle[] = [
     about: "the config.json of podman 4.3's `podman run --network none`",
     thorough: true,
     probe: ["--devices"],
-    needs: () => (existsSync(podmanProfile) ? undefined : "podman's seccomp profile is not there"),
+    needs: needsProfile("podman"),
     prepare: (place) => files(place, ".containerenv", "hostname", "hosts"),
-    edit: (config, { work }) => {
+    edit: (config, { work, profile }) => {
       config.process.user = { uid: 0, gid: 0, umask: 18 };
       config.process.env = [PATH, "TERM=xterm", "HOSTNAME=b6b8bba80c30"];
       config.process.capabilities = three(podmanCapabilities);
@@ -178,7 +178,7 @@ export const callerBundles: readonly Bundle[] = [
         resources: { devices: [{ allow: false, access: "rwm" }], pids: { limit: 2048 } },
         cgroupsPath: config.linux.cgroupsPath,
         namespaces: ["pid", "network", "ipc", "uts", "mount"].map((type) => ({ type })),
-        seccomp: seccompOf(podmanProfile, podmanCapabilities),
+        seccomp: profile("podman", podmanCapabilities),
         maskedPaths: [
           ...[
             "/proc/acpi",

@@ -155,6 +155,68 @@ export const mountBundles: readonly Bundle[] = [
     shows: { "init/mount//fs/small": /nr_inodes=10/, "init/mount//fs/owned": /gid=1000.*uid=1000/ },
   },
   {
+    name: "filesystem-flags",
+    about: "flags that take others back, and those that say nothing",
+    without: { crun: "crun 1.8 gives some of them to the file system" },
+    edit: (config) => {
+      const add = (destination: string, ...options: string[]) =>
+        config.mounts.push({ destination, type: "tmpfs", source: "tmpfs", options });
+      add("/fs/times", "norelatime", "nodiratime");
+      add("/fs/strict", "strictatime", "nostrictatime");
+      add("/fs/lazy", "lazytime", "nolazytime");
+      add("/fs/silent", "silent", "nomand", "noiversion");
+      add("/fs/loud", "loud", "size=64k");
+      config.mounts.push({ destination: "/fs/unbindable", type: "tmpfs", source: "tmpfs", options: ["runbindable"] });
+    },
+    shows: { "init/mount//fs/unbindable": /; unbindable; /, "init/mount//fs/loud": /size=64k/ },
+  },
+  {
+    name: "remount",
+    about: "a mount that is changed by a later one",
+    edit: (config) => {
+      config.mounts.push({ destination: "/fs", type: "tmpfs", source: "tmpfs", options: ["size=64k", "nosuid"] });
+      config.mounts.push({
+        destination: "/fs",
+        type: "tmpfs",
+        source: "tmpfs",
+        options: ["remount", "ro", "nosuid", "noexec"],
+      });
+    },
+    shows: { "init/mount//fs": /noexec,nosuid,relatime,ro/ },
+  },
+  {
+    name: "links-not-followed",
+    about: "a mount in which no link is followed",
+    without: { runc: "since runc 1.2", crun: "since crun 1.9" },
+    prepare: volume,
+    edit: (config, { work }) => {
+      bind(config, `${work}/volume`, "/bind/plain", "bind", "nosymfollow");
+      bind(config, `${work}/volume`, "/bind/tree", "rbind", "rnosymfollow");
+      bind(config, `${work}/volume`, "/bind/followed", "rbind", "nosymfollow", "symfollow", "rsymfollow");
+    },
+    shows: {
+      "init/mount//bind/plain": /nosymfollow/,
+      "init/mount//bind/tree/inner": /nosymfollow/,
+      "init/mount//bind/followed": /; relatime,rw; /,
+    },
+  },
+  {
+    name: "binds-recursive-reversed",
+    about: "attributes that are taken from a whole tree",
+    without: { runc: "runc 1.1 has no recursive attributes but rro", crun: "crun 1.8 has none that take away" },
+    needs: needsKernel(5, 12),
+    prepare: (place) => {
+      volume(place);
+      call("mount", "-o", "remount,ro,nosuid,nodev,noexec,noatime,nodiratime", `${place.work}/volume/inner`);
+    },
+    edit: (config, { work }) => {
+      const all = ["rrw", "rsuid", "rdev", "rexec", "ratime", "rdiratime", "rnorelatime", "rnostrictatime"];
+      bind(config, `${work}/volume`, "/bind/all", "rbind", ...all);
+      bind(config, `${work}/volume`, "/bind/relative", "rbind", "rrelatime");
+    },
+    shows: { "init/mount//bind/all/inner": /; relatime,rw; /, "init/mount//bind/relative/inner": /,relatime,ro/ },
+  },
+  {
     name: "filesystem-defaults",
     about: "the option that means nothing, and another /proc",
     without: { runc: "runc 1.1 gives `defaults` to the file system", crun: "crun allows proc at /proc only" },
@@ -264,7 +326,6 @@ export const mountBundles: readonly Bundle[] = [
   {
     name: "idmapped",
     about: "a volume whose ids are mapped",
-    pending: true,
     without: { runc: "since runc 1.2" },
     needs: needsKernel(5, 12),
     prepare: ({ work, rootfs }) => {
@@ -286,7 +347,6 @@ export const mountBundles: readonly Bundle[] = [
   {
     name: "idmapped-own",
     about: "a volume with maps of its own, no user namespace",
-    pending: true,
     without: { runc: "since runc 1.2", crun: "crun 1.8 has maps in options, not in properties" },
     needs: needsKernel(5, 12),
     prepare: ({ work }) => {

@@ -163,10 +163,11 @@ export const namespaceBundles: readonly Bundle[] = [
   {
     name: "network-device",
     about: "a network device of the host's",
-    pending: true,
     without: { runc: "since runc 1.4", crun: "since crun 1.21" },
     needs: () =>
-      addDevice("probed") && removeDevice("probed") ? undefined : "the kernel has neither dummy nor veth devices",
+      deviceTypes.some((type) => ip(["unshare", "--net", "ip"], "link", "add", "probed", "type", type))
+        ? undefined
+        : "the kernel has neither dummy nor veth devices",
     prepare: () => {
       // The whole comparison is in a network namespace of its own, which stands for the host's.
       if (!addDevice("moved")) throw new Error("no device to move");
@@ -182,9 +183,8 @@ export const namespaceBundles: readonly Bundle[] = [
   },
 ];
 
-const ip = (...args: readonly string[]): boolean => spawnSync("ip", args).status === 0;
-const addDevice = (name: string): boolean =>
-  ip("link", "add", name, "type", "dummy") ||
-  ip("link", "add", name, "type", "veth") ||
-  ip("tuntap", "add", name, "mode", "tun");
-const removeDevice = (name: string): boolean => ip("link", "delete", name);
+const deviceTypes = ["dummy", "veth"] as const;
+const ip = ([program = "ip", ...first]: readonly string[], ...args: readonly string[]): boolean =>
+  spawnSync(program, [...first, ...args]).status === 0;
+const addDevice = (name: string): boolean => deviceTypes.some((type) => ip(["ip"], "link", "add", name, "type", type));
+const removeDevice = (name: string): boolean => ip(["ip"], "link", "delete", name);

@@ -1,4 +1,5 @@
 /** `process`, the names, and what becomes of the program. */
+import { existsSync } from "node:fs";
 import type { Bundle } from "../bundle.ts";
 import { namespace } from "../bundle.ts";
 
@@ -188,7 +189,6 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "personality",
     about: "a 32-bit execution domain",
-    pending: true,
     without: { runc: "runc before 1.1.10 does not have it" },
     edit: ({ linux }) => {
       linux.personality = { domain: "LINUX32" };
@@ -198,7 +198,6 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "scheduler",
     about: "scheduling policy and niceness",
-    pending: true,
     without: { runc: "since runc 1.2", crun: "since crun 1.9" },
     edit: ({ process }) => {
       process.scheduler = { policy: "SCHED_BATCH", nice: 5, flags: ["SCHED_FLAG_RESET_ON_FORK"] };
@@ -208,7 +207,10 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "scheduler-realtime",
     about: "a real-time policy",
-    pending: true,
+    needs: () =>
+      existsSync("/sys/fs/cgroup/cpu/cpu.rt_runtime_us")
+        ? "with v1's real-time scheduling of groups every parent needs a budget first"
+        : undefined,
     without: { runc: "since runc 1.2", crun: "since crun 1.9" },
     edit: ({ process }) => {
       process.scheduler = { policy: "SCHED_RR", priority: 7 };
@@ -216,9 +218,35 @@ export const processBundles: readonly Bundle[] = [
     shows: { "init/sched/attributes": /^policy 2 .*priority 7 / },
   },
   {
+    name: "scheduler-idle",
+    about: "the policy for what nobody waits for",
+    without: { runc: "since runc 1.2", crun: "since crun 1.9" },
+    edit: ({ process, linux }) => {
+      process.scheduler = { policy: "SCHED_IDLE" };
+      process.ioPriority = { class: "IOPRIO_CLASS_IDLE" };
+      linux.memoryPolicy = { mode: "MPOL_LOCAL" };
+    },
+    shows: {
+      "init/sched/attributes": /^policy 5 /,
+      "init/sched/io": /^class 3 /,
+      "init/memory/policy": "mode 4 nodes 0",
+      "exec/sched/attributes": /^policy 5 /,
+    },
+  },
+  {
+    name: "scheduler-other",
+    about: "the usual policy, said so, with a niceness; memory of one node",
+    without: { runc: "since runc 1.2", crun: "since crun 1.9" },
+    edit: ({ process, linux }) => {
+      process.scheduler = { policy: "SCHED_OTHER", nice: 10 };
+      linux.memoryPolicy = { mode: "MPOL_BIND", nodes: "0" };
+      linux.personality = { domain: "LINUX" };
+    },
+    shows: { "init/sched/attributes": /^policy 0 flags 0 nice 10 /, "init/memory/policy": "mode 2 nodes 1" },
+  },
+  {
     name: "io-priority",
     about: "I/O scheduling class and priority",
-    pending: true,
     without: { runc: "since runc 1.2", crun: "since crun 1.9" },
     edit: ({ process }) => {
       process.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 6 };
@@ -228,9 +256,7 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "exec-affinity",
     about: "the processors of executed programs",
-    pending: true,
     without: { runc: "since runc 1.3", crun: "since crun 1.18" },
-    needs: () => undefined,
     edit: ({ process }) => {
       process.execCPUAffinity = { initial: "0-1", final: "1" };
     },
@@ -239,7 +265,6 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "memory-policy",
     about: "which memory nodes",
-    pending: true,
     without: { runc: "since runc 1.4", crun: "since crun 1.24" },
     edit: ({ linux }) => {
       linux.memoryPolicy = { mode: "MPOL_INTERLEAVE", nodes: "0", flags: ["MPOL_F_STATIC_NODES"] };
@@ -267,14 +292,14 @@ export const processBundles: readonly Bundle[] = [
     name: "hooks",
     about: "every hook: which are run, in which order, what they are told",
     edit: (config, place) => {
-      // What runs in the container finds its own file system.
+      // What runs in the container finds its own file system. One write each: runc and crun run two of them at once.
       const hook = (name: string, inside = false) => [
         {
           path: inside ? "/bin/sh" : "/bin/bash",
           args: [
             "sh",
             "-c",
-            `{ echo "== $EXTRA $PWD"; cat | tr -d '\\n'; echo; } >> ${inside ? "/log" : `${place.work}/log`}`,
+            `printf '== %s %s\\n%s\\n' "$EXTRA" "$PWD" "$(tr -d '\\n')" >> ${inside ? "/log" : `${place.work}/log`}`,
           ],
           env: ["PATH=/bin:/usr/bin", `EXTRA=${name}`],
           timeout: 10,

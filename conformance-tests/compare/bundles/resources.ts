@@ -6,13 +6,15 @@ import { crunDevices, needsController } from "../bundle.ts";
 const MIB = 1024 * 1024;
 
 /** A disc of this host, for limits of its use. */
-function disc(): { major: number; minor: number } | undefined {
+function findDisc(): { major: number; minor: number } | undefined {
   for (const line of readFileSync("/proc/partitions", "utf8").split("\n")) {
     const [, major, minor, name] = /^\s*(\d+)\s+(\d+)\s+\d+\s+(\S+)$/.exec(line) ?? [];
     if (name !== undefined && /^(vd|sd|nvme|loop)/.test(name)) return { major: Number(major), minor: Number(minor) };
   }
   return undefined;
 }
+
+const disc = () => findDisc() ?? { major: 8, minor: 0 };
 
 export const resourceBundles: readonly Bundle[] = [
   {
@@ -92,7 +94,8 @@ export const resourceBundles: readonly Bundle[] = [
     name: "block-io",
     about: "limits of a disc",
     needs: (host) =>
-      needsController(host.cgroups === "v1" ? "blkio" : "io")(host) ?? (disc() === undefined ? "no disc" : undefined),
+      needsController(host.cgroups === "v1" ? "blkio" : "io")(host) ??
+      (findDisc() === undefined ? "no disc" : undefined),
     exec: "none",
     edit: ({ linux }) => {
       const device = disc();

@@ -1,7 +1,10 @@
 /** Seccomp: the engines' own profiles, and each thing that a profile can say. */
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import type { Bundle } from "../bundle.ts";
-import { dockerProfile, podmanProfile, seccompOf } from "../profiles.ts";
+import { join } from "node:path";
+import { waitFor } from "../../harness.ts";
+import type { Bundle, Engine } from "../bundle.ts";
+import { needsProfile } from "../profiles.ts";
 
 const capabilities = [
   ...[
@@ -17,20 +20,17 @@ const capabilities = [
   ...["CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE"],
 ];
 
-const profiles: readonly (readonly [name: string, find: () => string])[] = [
-  ["docker", dockerProfile],
-  ["podman", () => podmanProfile],
-];
+const engines = ["docker", "podman"] as const satisfies readonly Engine[];
 
-const ofEngine = (name: string, find: () => string, noNewPrivileges: boolean): Bundle => ({
-  name: `seccomp-${name}${noNewPrivileges ? "" : "-privileges"}`,
-  about: `${name}'s default profile, ${noNewPrivileges ? "with" : "without"} no_new_privs: what each system call answers`,
-  needs: () => (existsSync(find()) ? undefined : `${name}'s profile is not there: it comes with a Debian package`),
+const ofEngine = (engine: Engine, noNewPrivileges: boolean): Bundle => ({
+  name: `seccomp-${engine}${noNewPrivileges ? "" : "-privileges"}`,
+  about: `${engine}'s default profile, ${noNewPrivileges ? "with" : "without"} no_new_privs: what each system call answers`,
+  needs: needsProfile(engine),
   probe: ["--syscalls"],
-  edit: (config) => {
+  edit: (config, { profile }) => {
     config.process.noNewPrivileges = noNewPrivileges;
     config.process.capabilities = { bounding: capabilities, permitted: capabilities, effective: capabilities };
-    config.linux.seccomp = seccompOf(find(), capabilities);
+    config.linux.seccomp = profile(engine, capabilities);
   },
   shows: {
     "init/status/Seccomp": "2",
@@ -40,15 +40,14 @@ const ofEngine = (name: string, find: () => string, noNewPrivileges: boolean): B
 });
 
 export const seccompBundles: readonly Bundle[] = [
-  ...profiles.flatMap(([name, find]) => [ofEngine(name, find, true), ofEngine(name, find, false)]),
+  ...engines.flatMap((engine) => [ofEngine(engine, true), ofEngine(engine, false)]),
   {
     name: "seccomp-programs",
     about: "the usual programs below docker's profile",
-    needs: () => (existsSync(dockerProfile()) ? undefined : "docker's profile is not there"),
-    prepare: () => {},
-    edit: (config) => {
+    needs: needsProfile("docker"),
+    edit: (config, { profile }) => {
       config.root.readonly = false;
-      config.linux.seccomp = seccompOf(dockerProfile(), capabilities);
+      config.linux.seccomp = profile("docker", capabilities);
       const script =
         "cd /tmp; echo a > f; cat f; ls -l f | cut -c1-10; sleep 0.01; id -u; (exit 3); echo $?; mkdir d; mv f d; ls d; ln -s x y; chmod 600 d/f; date -u -d @0 +%Y; hostname; /probe >/dev/null && echo probed";
       config.process.args = ["/bin/sh", "-c", `(${script}) > /result 2>&1; exec /probe --wait /result`];
@@ -149,6 +148,32 @@ export const seccompBundles: readonly Bundle[] = [
         architectures: [],
         syscalls: [{ names: ["kexec_load"], action: "SCMP_ACT_ERRNO" }],
       };
+    },
+  },
+  {
+    name: "seccomp-agent",
+    about: "calls that an agent is asked about, and what the agent is told",
+    prepare: ({ work }) => {
+      const program = join(__dirname, "../agent.py");
+      spawn("python3", [program, `${work}/agent`, `${work}/log`], { stdio: ["ignore", "ignore", "inherit"] }).unref();
+      waitFor("the agent", () => existsSync(`${work}/agent`));
+    },
+    edit: (config, { work }) => {
+      config.annotations = { "org.example": "x" };
+      config.linux.seccomp = {
+        defaultAction: "SCMP_ACT_ALLOW",
+        listenerPath: `${work}/agent`,
+        listenerMetadata: "for the agent",
+        syscalls: [{ names: ["sethostname", "mincore"], action: "SCMP_ACT_NOTIFY" }],
+      };
+    },
+    exec: "none",
+    probe: ["--syscalls"],
+    hookLogs: ["log"],
+    shows: {
+      "hook agent/metadata": "for the agent",
+      "hook agent/state/id": "compared",
+      "hook agent/directory": "1-descriptors",
     },
   },
   {
