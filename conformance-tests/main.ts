@@ -1,15 +1,16 @@
 /**
- * node scripts/ts.cjs conformance-tests/main.ts SUITE [--runtime PATH]… [--raw] [--json FILE] [CASE…]
+ * node scripts/ts.cjs conformance-tests/main.ts SUITE [--runtime PATH]… [--cgroups VIEW] [--raw] [--json FILE] [CASE…]
  *
  * Runs cases of a suite (all by default) with each runtime (bin/tsrun by default, or $RUNTIME) and prints a line a case. Exits
- * with 1 when a case failed that is not expected to, or passed that is not. --raw leaves the expectations out.
+ * with 1 when a case failed that is not expected to, or passed that is not. --cgroups shows it another cgroup layout (v1, v2 or
+ * host, see `isolated`). --raw leaves the expectations out.
  */
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { containerdSuite } from "./containerd/suite.ts";
 import { ociSuite } from "./oci/programs.ts";
-import type { CaseResult, Suite, SuiteResult } from "./outcome.ts";
+import type { CaseResult, Runtime, Suite, SuiteResult } from "./outcome.ts";
 import { podmanSuite } from "./podman/suite.ts";
 import { findRuntime } from "./runtimes.ts";
 
@@ -22,6 +23,7 @@ async function main(): Promise<number> {
       runtime: { type: "string", multiple: true },
       raw: { type: "boolean", default: false },
       json: { type: "string" },
+      cgroups: { type: "string" },
     },
   });
   const [suiteName, ...wanted] = positionals;
@@ -30,10 +32,14 @@ async function main(): Promise<number> {
   const names = wanted.length > 0 ? wanted : suite.caseNames();
   const unknown = names.filter((name) => !suite.caseNames().includes(name));
   if (unknown.length > 0) throw new Error(`${suite.name} has no ${unknown.join(", ")}`);
+  const { cgroups } = values;
+  if (cgroups !== undefined && cgroups !== "v1" && cgroups !== "v2" && cgroups !== "host") {
+    throw new Error(`--cgroups: v1, v2 or host, not ${cgroups}`);
+  }
   const missing = suite.prepare();
   const results: SuiteResult[] = [];
   for (const name of values.runtime ?? [process.env.RUNTIME ?? resolve(__dirname, "../bin/tsrun")]) {
-    const runtime = findRuntime(name);
+    const runtime: Runtime = { ...findRuntime(name), ...(cgroups !== undefined && { cgroups }) };
     console.log(`${suite.name} with ${runtime.name} ${runtime.version} (${runtime.path})`);
     const cases: CaseResult[] = [];
     const report = async (raw: CaseResult): Promise<void> => {

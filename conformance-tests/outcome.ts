@@ -15,6 +15,13 @@ export interface Runtime {
   readonly name: string;
   readonly path: string;
   readonly version: string;
+  /** The cgroup layout that it is to see; undefined for the one that `isolated` chooses. */
+  readonly cgroups?: "v1" | "v2" | "host";
+}
+
+/** The arguments of `isolated` for it. */
+export function isolatedArguments({ cgroups }: Runtime): readonly string[] {
+  return cgroups === undefined ? [] : ["--cgroups", cgroups];
 }
 
 /** One run of one suite with one runtime: what the table is made of. */

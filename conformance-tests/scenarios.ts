@@ -6,7 +6,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
-import type { CaseResult, Outcome, Suite } from "./outcome.ts";
+import { type CaseResult, isolatedArguments, type Outcome, type Suite } from "./outcome.ts";
 import { findProgram, findRuntime } from "./runtimes.ts";
 
 /** What the inside prints, a line each; `ready` says that the engine runs. */
@@ -30,7 +30,14 @@ export function scenarioSuite(
   const run: Suite["run"] = async (runtime, wanted, report) => {
     const inside = spawn(
       resolve(__dirname, "isolated"),
-      [process.execPath, resolve(__dirname, "../scripts/ts.cjs"), driver, runtime.path, ...wanted],
+      [
+        ...isolatedArguments(runtime),
+        process.execPath,
+        resolve(__dirname, "../scripts/ts.cjs"),
+        driver,
+        runtime.path,
+        ...wanted,
+      ],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     const ended = new Promise<number | null>((done, failed) => {
@@ -56,7 +63,7 @@ export function scenarioSuite(
     judge: async (runtime, result) => {
       if (result.outcome.kind !== "failed" || runtime.name === "runc") return result.outcome;
       let reference: Outcome | undefined;
-      await run(findRuntime("runc"), [result.name], async ({ outcome }) => {
+      await run({ ...runtime, ...findRuntime("runc") }, [result.name], async ({ outcome }) => {
         reference = outcome;
       });
       if (reference?.kind !== "failed") return result.outcome;

@@ -61,6 +61,8 @@ export interface Bundle {
   readonly without?: Readonly<Partial<Record<Peer, string | ((host: Host) => string | undefined)>>>;
   /** Seen with cgroup v2 alone, also on a hybrid host (where v2 has no controllers). */
   readonly unified?: boolean;
+  /** tsrun does not have it yet: that it says so is no failure. */
+  readonly pending?: true;
   /** Why it cannot run on this host, or undefined. */
   readonly needs?: (host: Host) => string | undefined;
 }

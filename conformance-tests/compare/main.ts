@@ -1,23 +1,22 @@
 /**
- * npm run compare -- [BUNDLE…] [--runtimes tsrun,runc,crun] [--json] [--facts]: what a bundle's container shows under each
- * runtime, and where tsrun's differs. Exits with 1 when a difference is not expected. --json prints the observations,
- * --facts tsrun's own.
+ * npm run compare -- [BUNDLE…] [--runtimes tsrun,runc,crun] [--json] [--all]: what a bundle's container shows with each
+ * runtime, and where tsrun's differs. Exits with 1 when a difference is not expected or something that the bundle says does
+ * not show. --all prints the expected differences too, --json the observations.
  */
 import { parseArgs } from "node:util";
-import type { Peer } from "./bundle.ts";
 import { bundles, findBundle } from "./bundles.ts";
-import { differences, joinInsides, renderDifference } from "./differences.ts";
-import type { Observation, Runtime } from "./observe.ts";
+import { joinInsides, renderDifference } from "./differences.ts";
+import { judge, type Verdict } from "./judge.ts";
+import type { Runtime } from "./observe.ts";
 import { findRuntime, observeAll } from "./run.ts";
 
-function main(): number {
+async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       runtimes: { type: "string", default: "tsrun,runc,crun" },
       json: { type: "boolean", default: false },
-      facts: { type: "boolean", default: false },
-      verbose: { type: "boolean", default: false },
+      all: { type: "boolean", default: false },
     },
   });
   const runtimes = values.runtimes.split(",").map((name): Runtime => {
@@ -26,44 +25,39 @@ function main(): number {
     return found;
   });
   const wanted = positionals.length > 0 ? positionals.map(findBundle) : bundles;
-  const observations = [false, true].flatMap((unified) => {
-    const names = wanted.filter((bundle) => (bundle.unified ?? false) === unified).map(({ name }) => name);
-    return names.length === 0 ? [] : observeAll(names, runtimes, unified);
-  });
+  const observations = await observeAll(wanted, runtimes);
   if (values.json) {
     console.log(JSON.stringify(observations, null, 2));
     return 0;
   }
-  let unexplained = 0;
-  for (const { name, about } of wanted) {
-    console.log(`${name}: ${about}`);
-    const of = (runtime: string): Observation | undefined =>
-      observations.find((each) => each.bundle === name && each.runtime === runtime);
-    const own = of("tsrun");
-    for (const { runtime, messages, failed } of observations.filter((each) => each.bundle === name)) {
-      for (const message of messages) console.log(`  ${runtime}: ${message}`);
-      if (failed === undefined) continue;
-      console.log(`  the comparison with ${runtime} failed: ${failed}`);
-      unexplained++;
-    }
-    if (own === undefined) continue;
-    if (own.skipped !== undefined) {
-      console.log(`  skipped: ${own.skipped}`);
-      continue;
-    }
-    if (values.facts) for (const [key, value] of Object.entries(own.facts)) console.log(`  ${key}: ${value}`);
-    for (const peer of ["runc", "crun"] as const satisfies readonly Peer[]) {
-      const other = of(peer);
-      if (other === undefined) continue;
-      const found = differences(name, peer, own.facts, other.facts);
-      const open = found.filter(({ expected }) => expected === undefined);
-      unexplained += open.length;
-      console.log(`  ${peer}: ${found.length - open.length} expected differences, ${open.length} others`);
-      for (const each of joinInsides(values.verbose ? found : open))
-        console.log(renderDifference(peer, each).replace(/^/gm, "    "));
-    }
-  }
-  return unexplained > 0 ? 1 : 0;
+  let failures = 0;
+  for (const bundle of wanted) failures += print(judge(bundle, observations), values.all);
+  return failures > 0 ? 1 : 0;
 }
 
-process.exitCode = main();
+/** How many failures there were. */
+function print({ bundle, skipped, problems, peers, messages }: Verdict, all: boolean): number {
+  console.log(`${bundle.name}: ${bundle.about}`);
+  for (const problem of problems) console.log(`  FAILED ${problem}`);
+  if (skipped !== undefined) console.log(`  skipped: ${skipped}`);
+  let failures = problems.length;
+  for (const { peer, differences } of peers) {
+    const open = differences.filter(({ expected }) => expected === undefined);
+    console.log(`  ${peer}: ${differences.length - open.length} expected differences, ${open.length} others`);
+    for (const each of joinInsides(all ? differences : open))
+      console.log(renderDifference(peer, each).replace(/^/gm, "    "));
+    failures += open.length;
+  }
+  if (failures > 0) for (const message of messages) console.log(`  ${message}`);
+  return failures;
+}
+
+main().then(
+  (status) => {
+    process.exitCode = status;
+  },
+  (error: unknown) => {
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exitCode = 2;
+  },
+);

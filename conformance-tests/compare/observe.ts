@@ -219,7 +219,9 @@ class Run {
     const flags = [...(bundle.flags ?? []), ...(terminal ? ["--console-socket", this.#openConsole()] : [])];
     const pidFile = join(place.bundle, "pid");
     const output = terminal ? "console" : "out";
-    cleanups.push(() => this.#command("delete", ["--force", ID], "delete"));
+    cleanups.push(() => {
+      if (this.facts["outcome/delete"] !== "done") this.#command("delete", ["--force", ID], "delete");
+    });
     if (!this.#did("create", this.#command("create", ["--bundle", place.bundle, "--pid-file", pidFile, ...flags, ID])))
       return;
     const pid = Number(readFileSync(pidFile, "utf8"));

@@ -1,5 +1,5 @@
 /** Starts observe.ts where runtimes can be compared: a mount namespace of its own, and a view of cgroups that all can use. */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
   cpSync,
@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
+import type { Bundle } from "./bundle.ts";
 import { cgroupMode } from "./host.ts";
 import type { Observation, Request, Runtime } from "./observe.ts";
 import { dockerProfile } from "./profiles.ts";
@@ -56,45 +57,83 @@ function makeTemplate(folder: string): void {
   writeFileSync(join(folder, "etc/group"), "root:x:0:\nuser:x:1000:\n");
 }
 
-/** Runs bundles with runtimes; `unified`: with cgroup v2 alone. */
-export function observeAll(bundles: readonly string[], runtimes: readonly Runtime[], unified = false): Observation[] {
+/** Bundles that share a view of the cgroups, in as many processes at once as keep two processors busy. */
+const SHARDS = 3;
+
+/** Runs bundles with runtimes, a bundle with all of them in one process. */
+export async function observeAll(bundles: readonly Bundle[], runtimes: readonly Runtime[]): Promise<Observation[]> {
+  // Here, where there is a network.
+  dockerProfile();
+  probe();
+  const shards = [false, true].flatMap((unified) => {
+    const names = bundles.filter((bundle) => (bundle.unified ?? false) === unified).map(({ name }) => name);
+    return Array.from({ length: SHARDS }, (_, shard) => ({
+      unified,
+      names: names.filter((_, i) => i % SHARDS === shard),
+    })).filter(({ names: some }) => some.length > 0);
+  });
+  const observations: Observation[] = [];
+  const queue = [...shards];
+  const worker = async (): Promise<void> => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift())
+      observations.push(...(await observeSome(next.names, runtimes, next.unified)));
+  };
+  await Promise.all(Array.from({ length: SHARDS }, worker));
+  return observations;
+}
+
+async function observeSome(
+  bundles: readonly string[],
+  runtimes: readonly Runtime[],
+  unified: boolean,
+): Promise<Observation[]> {
   const folder = mkdtempSync("/tmp/tsrun-compare-");
   try {
     chmodSync(folder, 0o755);
-    // Here, where there is a network.
-    dockerProfile();
-    const [work, template, output, file] = ["run", "template", "observations", "request"].map((name) =>
-      join(folder, name),
-    ) as [string, string, string, string];
-    mkdirSync(work);
-    makeTemplate(template);
-    writeFileSync(output, "");
-    const request: Request = { bundles, runtimes, work, template, output };
-    writeFileSync(file, JSON.stringify(request));
+    const inside = (name: string): string => join(folder, name);
+    mkdirSync(inside("run"));
+    makeTemplate(inside("template"));
+    writeFileSync(inside("observations"), "");
+    const request: Request = {
+      bundles,
+      runtimes,
+      work: inside("run"),
+      template: inside("template"),
+      output: inside("observations"),
+    };
+    writeFileSync(inside("request"), JSON.stringify(request));
     const mode = cgroupMode();
     const view = mode !== "hybrid" ? "host" : unified ? "v2" : "v1";
-    const program = [process.execPath, join(project, "scripts/ts.cjs"), join(__dirname, "observe.ts"), file];
-    const ran = spawnSync(
-      "unshare",
-      [
-        "--mount",
-        "--net",
-        "--propagation",
-        "private",
-        "--",
-        join(project, "scripts/bench/cgroup-view"),
-        view,
-        ...program,
-      ],
-      { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], maxBuffer: 1 << 24 },
-    );
-    if (ran.status !== 0)
-      throw new Error(`observe.ts: status ${ran.status} ${ran.signal ?? ""}\n${ran.stdout}${ran.stderr}`);
-    return readFileSync(output, "utf8")
+    await inView(view, [
+      process.execPath,
+      join(project, "scripts/ts.cjs"),
+      join(__dirname, "observe.ts"),
+      inside("request"),
+    ]);
+    return readFileSync(inside("observations"), "utf8")
       .split("\n")
       .filter((line) => line !== "")
       .map((line) => JSON.parse(line) as Observation);
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** Runs a program with a view of the cgroups, in mount and network namespaces of its own; rejects when it fails. */
+function inView(view: string, program: readonly string[]): Promise<void> {
+  const args = ["--mount", "--net", "--propagation", "private", "--"];
+  const child = spawn("unshare", [...args, join(project, "scripts/bench/cgroup-view"), view, ...program], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (status, signal) =>
+      status === 0 ? resolve() : reject(new Error(`observe.ts: status ${status} ${signal ?? ""}\n${said}`)),
+    );
+  });
 }

@@ -24,11 +24,26 @@ export class Containerd {
       `version = 2
 root = "${work}/root"
 state = "${work}/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+disabled_plugins = ["io.containerd.internal.v1.opt"]
 [grpc]
   address = "${work}/containerd.sock"
 [plugins."io.containerd.runtime.v1.linux"]
   runtime = "${runtime}"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "${IMAGE}"
+  # What a host without CAP_SYS_RESOURCE and hugetlb needs.
+  restrict_oom_score_adj = true
+  disable_hugetlb_controller = true
+  disable_apparmor = true
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    default_runtime_name = "tested"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.tested]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.tested.options]
+        BinaryName = "${runtime}"
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "${work}/cni"
+    conf_dir = "${work}/cni"
 `,
     );
     const log = openSync(join(work, "containerd.log"), "w");
@@ -42,7 +57,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
       });
       const archive = join(work, "image.tar");
       writeBusyboxImage(join(work, "image"), archive);
-      await engine.ok(["images", "import", archive]);
+      for (const namespace of ["default", "k8s.io"])
+        await engine.ok(["--namespace", namespace, "images", "import", archive]);
     } catch (error) {
       await engine.close();
       throw error;
@@ -170,8 +186,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
   #cgroups(): readonly string[] {
     return readdirSync("/sys/fs/cgroup", { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
-      .map(({ name }) => join("/sys/fs/cgroup", name, "default"))
-      .concat("/sys/fs/cgroup/default")
+      .flatMap(({ name }) => [join("/sys/fs/cgroup", name, "default"), join("/sys/fs/cgroup", name, "pods")])
+      .concat("/sys/fs/cgroup/default", "/sys/fs/cgroup/pods")
       .filter(existsSync)
       .flatMap((parent) =>
         readdirSync(parent, { withFileTypes: true })

@@ -1,11 +1,11 @@
 /** config.md, Process, and its relatives of config-linux.md: what the program finds itself to be. */
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
-import { type Config, isTsrun, Sandbox, waitFor } from "../harness.ts";
+import { type Config, isTsrun, RUNTIME, Sandbox, waitFor } from "../harness.ts";
 
 let box: Sandbox;
 beforeAll(() => {
@@ -244,6 +244,137 @@ describe("security modules", () => {
   });
 });
 
+const PROFILE = `profile tsrun-test-web flags=(attach_disconnected,mediate_deleted) {
+  file,
+  capability,
+  signal,
+  unix,
+  deny /etc/secret rw,
+}
+`;
+(existsSync("/sys/kernel/security/apparmor/profiles") ? describe : describe.skip)(
+  "AppArmor (skipped where it is off)",
+  () => {
+    const parser = (action: string): void => {
+      execFileSync("apparmor_parser", [action], { input: PROFILE });
+    };
+    beforeAll(() => parser("--replace"));
+    afterAll(() => parser("--remove"));
+    const script = "cat /proc/self/attr/current; cat /etc/secret";
+    const confined = (config: Config, bundle: string): void => {
+      writeFileSync(join(bundle, "rootfs/etc/secret"), "secret\n");
+      config.process.apparmorProfile = "tsrun-test-web";
+    };
+
+    test.each([true, false])("a profile confines the program, with no_new_privs %s", (noNewPrivileges) => {
+      const { stdout, stderr } = box.container(script, (config, bundle) => {
+        confined(config, bundle);
+        config.process.noNewPrivileges = noNewPrivileges;
+      });
+      expect(stdout).toBe("tsrun-test-web (enforce)\n");
+      expect(stderr).toContain("Permission denied");
+    });
+
+    test("unconfined is asked for, too", () => {
+      const { stdout } = box.container(script, (config, bundle) => {
+        confined(config, bundle);
+        config.process.apparmorProfile = "unconfined";
+      });
+      expect(stdout).toBe("unconfined\nsecret\n");
+    });
+
+    test("in a user namespace as well", () => {
+      const { stdout } = box.container(script, (config, bundle) => {
+        confined(config, bundle);
+        config.linux.namespaces.push({ type: "user" });
+        config.linux.uidMappings = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+        config.linux.gidMappings = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+      });
+      expect(stdout).toBe("tsrun-test-web (enforce)\n");
+    });
+
+    test("exec has the container's unless it names another", () => {
+      const id = box.id();
+      const bundle = box.bundle("sleep 1000", confined);
+      box.ok(["run", "--detach", "--bundle", bundle, id]);
+      const current = (...options: string[]): string =>
+        box.ok(["exec", ...options, id, "cat", "/proc/self/attr/current"]).stdout.trim();
+      expect(current()).toBe("tsrun-test-web (enforce)");
+      const file = join(bundle, "process.json");
+      writeFileSync(file, JSON.stringify({ cwd: "/", args: ["cat", "/proc/self/attr/current"], env: ["PATH=/bin"] }));
+      expect(box.ok(["exec", "--process", file, id]).stdout.trim()).toBe("tsrun-test-web (enforce)");
+      expect(current("--apparmor", "unconfined")).toBe("unconfined");
+      box.ok(["delete", "--force", id]);
+    });
+
+    test("one that is not loaded fails in create", () => {
+      const result = box.run([
+        "create",
+        "--bundle",
+        box.bundle("true", (config) => {
+          config.process.apparmorProfile = "tsrun-test-missing";
+        }),
+        box.id(),
+      ]);
+      expect(result).toMatchObject({ status: 1, stderr: expect.stringMatching(/tsrun-test-missing|apparmor/) });
+      if (isTsrun) expect(result.stderr).toContain("the profile is not loaded");
+      expect(box.leftovers()).toEqual([]);
+    });
+  },
+);
+
+(existsSync("/sys/fs/selinux/enforce") ? describe : describe.skip)("SELinux (skipped where it is off)", () => {
+  const LABEL = "system_u:system_r:initrc_t:s0:c1,c2";
+  const MOUNT_LABEL = "system_u:object_r:tmp_t:s0:c1,c2";
+  const labelled = (config: Config): void => {
+    config.process.selinuxLabel = LABEL;
+    config.linux.mountLabel = MOUNT_LABEL;
+  };
+
+  test("the program has its label, and so has exec's, or the one that exec names", () => {
+    const id = box.id();
+    const bundle = box.bundle("cat /proc/self/attr/current; exec sleep 1000", labelled);
+    box.ok(["run", "--detach", "--bundle", bundle, id]);
+    const current = (...options: string[]): string =>
+      box
+        .ok(["exec", ...options, id, "cat", "/proc/self/attr/current"])
+        .stdout.replaceAll("\0", "")
+        .trim();
+    expect(readFileSync(`/proc/${box.state(id).pid}/attr/current`, "utf8")).toContain(LABEL);
+    // What is made for it, and nothing later, has its label.
+    expect(readFileSync(`/proc/${box.state(id).pid}/attr/keycreate`, "utf8")).toBe("");
+    expect(current()).toBe(LABEL);
+    expect(current("--process-label", "system_u:system_r:initrc_t:s0:c5")).toBe("system_u:system_r:initrc_t:s0:c5");
+    box.ok(["delete", "--force", id]);
+  });
+
+  test("its file systems are labelled, those that take no option by an attribute", () => {
+    const id = box.id();
+    const bundle = box.bundle("sleep 1000", (config) => {
+      labelled(config);
+      config.mounts.push({ destination: "/tmp", type: "tmpfs", options: ["mode=1777"] });
+      config.linux.maskedPaths = ["/sys/firmware"];
+    });
+    box.ok(["run", "--detach", "--bundle", bundle, id]);
+    const { pid } = box.state(id);
+    const labelOf = (path: string): string =>
+      execFileSync("stat", ["--format=%C", `/proc/${pid}/root${path}`], { encoding: "utf8" }).trim();
+    for (const path of ["/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/tmp", "/sys/firmware"]) {
+      expect([path, labelOf(path)]).toEqual([path, MOUNT_LABEL]);
+    }
+    expect(labelOf("/proc")).not.toBe(MOUNT_LABEL);
+    box.ok(["delete", "--force", id]);
+  });
+
+  test("a label that the policy does not know fails in create", () => {
+    const result = box.container("true", (config) => {
+      config.process.selinuxLabel = "nobody_u:no_r:no_t:s0";
+    });
+    expect(result).toMatchObject({ status: 1, stderr: expect.stringContaining("nobody_u:no_r:no_t:s0") });
+    expect(box.leftovers()).toEqual([]);
+  });
+});
+
 describe("hooks", () => {
   const hook = (bundle: string, script: string, more: object = {}) => {
     addProgram(bundle, "../hook", `#!/bin/sh\n${script}\n`);
@@ -283,6 +414,17 @@ describe("hooks", () => {
     expect(box.leftovers()).toEqual([]);
   });
 });
+
+/** The runtime's own template for a user without root. */
+function rootlessConfig(user: number, args: string[]): Config {
+  const folder = join(box.work, "rootless");
+  mkdirSync(folder);
+  expect(spawnSync(RUNTIME, ["spec", "--rootless", "--bundle", folder]).status).toBe(0);
+  const config: Config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8"));
+  config.process = { ...config.process, terminal: false, args };
+  for (const name of ["uidMappings", "gidMappings"]) config.linux[name] = [{ containerID: 0, hostID: user, size: 1 }];
+  return config;
+}
 
 describe("seccomp notify (config-linux.md, Seccomp)", () => {
   let agent: ChildProcess | undefined;
@@ -353,6 +495,25 @@ describe("seccomp notify (config-linux.md, Seccomp)", () => {
     expect(said.state).toMatchObject({ id, status: "running", pid: box.state(id).pid });
     expect(said.pid).not.toBe(said.state.pid);
     box.ok(["delete", "--force", id]);
+  });
+
+  onlyTsrun("also when the runtime has no privilege", () => {
+    const USER = 1000;
+    const { socket } = startAgent(`${getppid}=8`);
+    chmodSync(socket, 0o777);
+    const root = join(box.work, "user-state");
+    mkdirSync(root, { mode: 0o700 });
+    chownSync(root, USER, USER);
+    const bundle = box.bundle("echo $PPID", (config) => {
+      Object.assign(config, rootlessConfig(USER, config.process.args));
+      notify(socket, ["getppid"])(config);
+    });
+    const ids = ["--reuid", `${USER}`, "--regid", `${USER}`, "--clear-groups"];
+    const result = spawnSync("setpriv", [...ids, RUNTIME, "--root", root, "run", "--bundle", bundle, box.id()], {
+      encoding: "utf8",
+      env: { PATH: process.env.PATH },
+    });
+    expect(result).toMatchObject({ status: 0, stdout: "8\n" });
   });
 
   test("without an agent create fails and leaves nothing", () => {

@@ -204,6 +204,19 @@ describe("rules of scheduling and memory", () => {
     { policy: "SCHED_DEADLINE", runtime: 5000, deadline: 6000, period: 6000, flags: ["SCHED_FLAG_RESET_ON_FORK"] },
   ])("scheduler %j is good", (scheduler) => expect(process({ scheduler })).toBe(""));
 
+  test("a deadline forbids fork, and hooks in the container need it", () => {
+    const deadline = { policy: "SCHED_DEADLINE", runtime: 5000, deadline: 6000 };
+    const hooks = { startContainer: [{ path: "/bin/true" }] };
+    const reset = { ...deadline, flags: ["SCHED_FLAG_RESET_ON_FORK"] };
+    expect(lines({ ...good, hooks, process: { ...good.process, scheduler: deadline } })).toContain(
+      "startContainer hooks",
+    );
+    expect(lines({ ...good, hooks, process: { ...good.process, scheduler: reset } })).toBe("");
+    expect(
+      lines({ ...good, hooks: { prestart: hooks.startContainer }, process: { ...good.process, scheduler: deadline } }),
+    ).toBe("");
+  });
+
   test("CPU lists", () => {
     expect(process({ execCPUAffinity: { initial: "0-3,7", final: "" } })).toBe("");
     expect(process({ execCPUAffinity: { initial: "3-0", final: "8192" } })).toMatch(

@@ -7,6 +7,7 @@ import { MAX_CPU, MAX_NODE, numberSet } from "../core/number-set.ts";
 import { type Problem, show } from "./problems.ts";
 
 type MemoryPolicy = NonNullable<Linux["memoryPolicy"]>;
+type Scheduler = NonNullable<Process["scheduler"]>;
 
 class Problems {
   readonly list: Problem[] = [];
@@ -43,6 +44,7 @@ export function checkRules(config: Config): Problem[] {
   if (linux.personality !== undefined && linux.personality.domain === undefined)
     problems.error("/linux/personality/domain", undefined, "LINUX or LINUX32");
   if (config.hooks !== undefined) checkHooks(problems, config.hooks);
+  if (config.process?.scheduler !== undefined) checkForkingHooks(problems, config.process.scheduler, config.hooks);
   if (config.process !== undefined) checkProcess(problems, config.process, "/process");
   return problems.list;
 }
@@ -354,7 +356,7 @@ function checkProcess(problems: Problems, process: Process, at: string): void {
 }
 
 /** sched_setattr(2) and sched(7): what the kernel would only call EINVAL. */
-function checkScheduler(problems: Problems, scheduler: NonNullable<Process["scheduler"]>, at: string): void {
+function checkScheduler(problems: Problems, scheduler: Scheduler, at: string): void {
   const { policy, nice, priority = 0, runtime = 0, deadline = 0, period = 0 } = scheduler;
   if (nice !== undefined && (nice < -20 || nice > 19)) problems.error(`${at}/nice`, nice, "-20 to 19");
   if (policy === "SCHED_FIFO" || policy === "SCHED_RR") {
@@ -373,6 +375,15 @@ function checkScheduler(problems: Problems, scheduler: NonNullable<Process["sche
   if (deadline < runtime) problems.error(`${at}/deadline`, scheduler.deadline, `at least the runtime (${runtime})`);
   // 0: the same as the deadline.
   if (period !== 0 && period < deadline) problems.error(`${at}/period`, period, `at least the deadline (${deadline})`);
+}
+
+/** sched(7): under SCHED_DEADLINE fork fails (EAGAIN), also for the hooks that the container's own process starts. */
+function checkForkingHooks(problems: Problems, { policy, flags }: Scheduler, hooks: Hooks | undefined): void {
+  if (policy !== "SCHED_DEADLINE" || flags?.includes("SCHED_FLAG_RESET_ON_FORK") === true) return;
+  for (const name of ["createContainer", "startContainer"] as const) {
+    if ((hooks?.[name]?.length ?? 0) > 0)
+      problems.error("/process/scheduler/flags", flags, `SCHED_FLAG_RESET_ON_FORK, or the ${name} hooks cannot start`);
+  }
 }
 
 /** set_mempolicy(2): which modes take nodes and flags. */

@@ -264,6 +264,7 @@ export const mountBundles: readonly Bundle[] = [
   {
     name: "idmapped",
     about: "a volume whose ids are mapped",
+    pending: true,
     without: { runc: "since runc 1.2" },
     needs: needsKernel(5, 12),
     prepare: ({ work, rootfs }) => {
@@ -285,6 +286,7 @@ export const mountBundles: readonly Bundle[] = [
   {
     name: "idmapped-own",
     about: "a volume with maps of its own, no user namespace",
+    pending: true,
     without: { runc: "since runc 1.2", crun: "crun 1.8 has maps in options, not in properties" },
     needs: needsKernel(5, 12),
     prepare: ({ work }) => {

@@ -163,6 +163,7 @@ export const namespaceBundles: readonly Bundle[] = [
   {
     name: "network-device",
     about: "a network device of the host's",
+    pending: true,
     without: { runc: "since runc 1.4", crun: "since crun 1.21" },
     needs: () =>
       addDevice("probed") && removeDevice("probed") ? undefined : "the kernel has neither dummy nor veth devices",

@@ -188,6 +188,7 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "personality",
     about: "a 32-bit execution domain",
+    pending: true,
     without: { runc: "runc before 1.1.10 does not have it" },
     edit: ({ linux }) => {
       linux.personality = { domain: "LINUX32" };
@@ -197,6 +198,7 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "scheduler",
     about: "scheduling policy and niceness",
+    pending: true,
     without: { runc: "since runc 1.2", crun: "since crun 1.9" },
     edit: ({ process }) => {
       process.scheduler = { policy: "SCHED_BATCH", nice: 5, flags: ["SCHED_FLAG_RESET_ON_FORK"] };
@@ -206,6 +208,7 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "scheduler-realtime",
     about: "a real-time policy",
+    pending: true,
     without: { runc: "since runc 1.2", crun: "since crun 1.9" },
     edit: ({ process }) => {
       process.scheduler = { policy: "SCHED_RR", priority: 7 };
@@ -215,6 +218,7 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "io-priority",
     about: "I/O scheduling class and priority",
+    pending: true,
     without: { runc: "since runc 1.2", crun: "since crun 1.9" },
     edit: ({ process }) => {
       process.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 6 };
@@ -224,6 +228,7 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "exec-affinity",
     about: "the processors of executed programs",
+    pending: true,
     without: { runc: "since runc 1.3", crun: "since crun 1.18" },
     needs: () => undefined,
     edit: ({ process }) => {
@@ -234,6 +239,7 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "memory-policy",
     about: "which memory nodes",
+    pending: true,
     without: { runc: "since runc 1.4", crun: "since crun 1.24" },
     edit: ({ linux }) => {
       linux.memoryPolicy = { mode: "MPOL_INTERLEAVE", nodes: "0", flags: ["MPOL_F_STATIC_NODES"] };
