@@ -143,7 +143,8 @@ const deviceRule = z.object({
 
 const throttle = z.array(z.object({ major: int64, minor: int64, rate: optional(uint64) }));
 
-const resources = z.object({
+/** linux.resources; also what `update` takes. */
+export const resourcesSchema = z.object({
   unified: optional(mapOfText),
   devices: optional(z.array(deviceRule)),
   pids: optional(z.object({ limit: optional(int64) })),
@@ -282,7 +283,7 @@ const linux = z.object({
   devices: optional(z.array(device)),
   netDevices: optional(z.record(text, z.object({ name: optional(text) }))),
   cgroupsPath: optional(text),
-  resources: optional(resources),
+  resources: optional(resourcesSchema),
   // The forms with r are not the spec's; containerd writes them, and runc takes them.
   rootfsPropagation: optional(
     z.enum(["private", "shared", "slave", "unbindable", "rprivate", "rshared", "rslave", "runbindable"]),
@@ -347,7 +348,7 @@ export type Linux = z.infer<typeof linux>;
 export type LinuxNamespace = NonNullable<Linux["namespaces"]>[number];
 export type LinuxDevice = z.infer<typeof device>;
 export type DeviceRule = z.infer<typeof deviceRule>;
-export type Resources = z.infer<typeof resources>;
+export type Resources = z.infer<typeof resourcesSchema>;
 export type Seccomp = z.infer<typeof seccomp>;
 export type Rlimit = NonNullable<Process["rlimits"]>[number];
 export type NamespaceType = (typeof namespaceTypes)[number];

@@ -7,7 +7,7 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0xdf4a675eu;
+inline constexpr uint32_t kVocabularyHash = 0x22690e34u;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
@@ -94,6 +94,7 @@ enum class StepKind : uint16_t {
   kCgroupWriteFirst = 108,
   kCgroupEnter = 109,
   kCgroupDelegate = 110,
+  kCgroupUpdate = 111,
   kResctrlCreate = 150,
   kResctrlWrite = 151,
   kResctrlJoin = 152,
@@ -103,6 +104,8 @@ enum class StepKind : uint16_t {
   kSeccompListener = 122,
   kHookRun = 130,
   kPidfdSend = 131,
+  kNotifyListen = 132,
+  kNotifyForward = 133,
 };
 
 /// What failed: a system call, or a check of ours.
@@ -296,7 +299,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"path.readonly", 2, 1, {FieldType::kStr}},
     {"console.connect", 1, 2, {FieldType::kStr, FieldType::kSlot}},
     {"console.pair", 1, 1, {FieldType::kSlot}},
-    {"console.open", 2, 5, {FieldType::kSlot, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kBool}},
+    {"console.open", 2, 6, {FieldType::kSlot, FieldType::kU64, FieldType::kU64, FieldType::kU64, FieldType::kBool, FieldType::kBool}},
     {"sysctl.write", 2, 2, {FieldType::kStr, FieldType::kStr}},
     {"uts.hostname", 2, 1, {FieldType::kStr}},
     {"uts.domainname", 2, 1, {FieldType::kStr}},
@@ -330,7 +333,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"cgroup.writeFirst", 1, 5, {FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kBool}},
     {"cgroup.enter", 1, 2, {FieldType::kStr, FieldType::kStr}},
     {"cgroup.delegate", 1, 3, {FieldType::kStr, FieldType::kStr, FieldType::kU64}},
-    {nullptr, 0, 0, {}},
+    {"cgroup.update", 1, 6, {FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kStrs, FieldType::kBool}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -351,8 +354,8 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {"hook.run", 3, 9, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStr}},
     {"pidfd.send", 1, 1, {FieldType::kStr}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
+    {"notify.listen", 1, 2, {FieldType::kStr, FieldType::kStr}},
+    {"notify.forward", 1, 3, {FieldType::kStr, FieldType::kU64, FieldType::kU64}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -1002,7 +1005,7 @@ struct ConsolePair {
       : slot(r.slot(0)) {}
 };
 
-/// Opens a terminal in the container's own devpts, sends its master through the slot, makes it the standard streams and, with `bind`, /dev/console.
+/// Opens a terminal in the container's own devpts, sends its master through the slot, makes it the standard streams and, with `bind`, /dev/console. `onlcr`: it adds a carriage return to line ends, as terminals do.
 struct ConsoleOpen {
   static constexpr StepKind kKind = StepKind::kConsoleOpen;
   Slot slot;
@@ -1010,12 +1013,14 @@ struct ConsoleOpen {
   uint64_t rows;
   uint64_t columns;
   bool bind;
+  bool onlcr;
   explicit ConsoleOpen(const Record& r)
       : slot(r.slot(0)),
         uid(r.u64(1)),
         rows(r.u64(2)),
         columns(r.u64(3)),
-        bind(r.bool_(4)) {}
+        bind(r.bool_(4)),
+        onlcr(r.bool_(5)) {}
 };
 
 /// Writes a sysctl through a private procfs whose type is checked.
@@ -1254,6 +1259,24 @@ struct CgroupDelegate {
         uid(r.u64(2)) {}
 };
 
+/// Writes to the first of these files of the cgroup that is there, as cgroup.writeFirst; undo writes the file's text of `before` to it (none if empty), for a cgroup that stays when the plan fails.
+struct CgroupUpdate {
+  static constexpr StepKind kKind = StepKind::kCgroupUpdate;
+  Str hierarchy;
+  Str path;
+  Strs files;
+  Strs values;
+  Strs before;
+  bool missing;
+  explicit CgroupUpdate(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)),
+        files(r.strs(2)),
+        values(r.strs(3)),
+        before(r.strs(4)),
+        missing(r.bool_(5)) {}
+};
+
 /// Makes a directory (a class, or a monitoring group in mon_groups of one); undo removes it. One that is there is used if `existing`, otherwise an error; `make` false: it must be there.
 struct ResctrlCreate {
   static constexpr StepKind kKind = StepKind::kResctrlCreate;
@@ -1390,6 +1413,28 @@ struct PidfdSend {
       : path(r.str(0)) {}
 };
 
+/// Makes a datagram socket of this name in the directory, to which programs say that they are ready (sd_notify(3)); whoever finds it may write to it. Kept for notify.forward or attach.
+struct NotifyListen {
+  static constexpr StepKind kKind = StepKind::kNotifyListen;
+  Str directory;
+  Str name;
+  explicit NotifyListen(const Record& r)
+      : directory(r.str(0)),
+        name(r.str(1)) {}
+};
+
+/// Waits until somebody says READY=… to the socket of notify.listen, or the process ends; says it, and MAINPID=pid, to this address (a path, or @name of an abstract socket), and waits until it is taken in (BARRIER=1, at most 30 s).
+struct NotifyForward {
+  static constexpr StepKind kKind = StepKind::kNotifyForward;
+  Str address;
+  uint64_t pid;
+  uint64_t start_time;
+  explicit NotifyForward(const Record& r)
+      : address(r.str(0)),
+        pid(r.u64(1)),
+        start_time(r.u64(2)) {}
+};
+
 #define TSRUN_HOST_STEPS(X) \
   X(SyncSignal) \
   X(SyncWait) \
@@ -1427,6 +1472,7 @@ struct PidfdSend {
   X(CgroupWriteFirst) \
   X(CgroupEnter) \
   X(CgroupDelegate) \
+  X(CgroupUpdate) \
   X(ResctrlCreate) \
   X(ResctrlWrite) \
   X(ResctrlJoin) \
@@ -1434,7 +1480,9 @@ struct PidfdSend {
   X(SeccompCompile) \
   X(SeccompListener) \
   X(HookRun) \
-  X(PidfdSend)
+  X(PidfdSend) \
+  X(NotifyListen) \
+  X(NotifyForward)
 
 #define TSRUN_CONTAINER_STEPS(X) \
   X(SyncSignal) \

@@ -4,9 +4,11 @@
 #define NODE_ADDON_API_DISABLE_DEPRECATED
 #include <napi.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 
 #include "addon/base/sys.h"
 #include "addon/exec/session.h"
+#include "addon/steps/oom_watch_host.h"
 #include "addon/steps/seccomp_filter_host.h"
 
 namespace {
@@ -62,7 +64,7 @@ public:
         env, "Session",
         {InstanceMethod<&SessionWrap::Execute>("execute"), InstanceMethod<&SessionWrap::Commit>("commit"),
          InstanceMethod<&SessionWrap::Rollback>("rollback"), InstanceMethod<&SessionWrap::WatchSignals>("watchSignals"),
-         InstanceMethod<&SessionWrap::Attach>("attach"),
+         InstanceMethod<&SessionWrap::AdoptOrphans>("adoptOrphans"), InstanceMethod<&SessionWrap::Attach>("attach"),
          InstanceMethod<&SessionWrap::ContainerReports>("containerReports"),
          InstanceMethod<&SessionWrap::Close>("close")});
   }
@@ -122,13 +124,21 @@ private:
     if (!session_) return Closed(info.Env());
     return Result(info.Env(), session_->WatchSignals());
   }
+  Napi::Value AdoptOrphans(const Napi::CallbackInfo& info) {
+    if (!session_) return Closed(info.Env());
+    return Result(info.Env(), session_->AdoptOrphans());
+  }
+  /// attach(notifyAddress)
   Napi::Value Attach(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     if (!session_) return Closed(env);
+    if (info.Length() != 1 || !info[0].IsString()) return TypeError(env, "attach: address");
     ExitStatus exit;
-    const Status status = session_->Attach(exit);
+    Status notified;
+    const Status status = session_->Attach(info[0].As<Napi::String>().Utf8Value(), exit, notified);
     if (!status.ok()) return StatusObject(env, status);
     Napi::Object out = Napi::Object::New(env);
+    if (!notified.ok()) out.Set("notify", StatusObject(env, notified));
     out.Set("killed", Napi::Boolean::New(env, exit.killed));
     out.Set("value", Napi::Number::New(env, exit.value));
     return out;
@@ -143,6 +153,50 @@ private:
   }
 
   std::unique_ptr<Session> session_;
+};
+
+/// OomWatch(pid, startTime: bigint, hierarchy, path); next(timeoutMs) gives 0 (time is up), 1 (oom) or 2 (the end).
+class OomWatchWrap : public Napi::ObjectWrap<OomWatchWrap> {
+public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "OomWatch",
+                       {InstanceMethod<&OomWatchWrap::Open>("open"), InstanceMethod<&OomWatchWrap::Next>("next"),
+                        InstanceMethod<&OomWatchWrap::Close>("close")});
+  }
+
+  explicit OomWatchWrap(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<OomWatchWrap>(info), watch_(std::make_unique<tsrun::OomWatch>()) {}
+
+private:
+  /// open(pid, startTime: bigint, hierarchy, path)
+  Napi::Value Open(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    if (!watch_) return TypeError(env, "this watch is closed");
+    if (info.Length() != 4 || !info[0].IsNumber() || !info[1].IsBigInt() || !info[2].IsString() || !info[3].IsString())
+      return TypeError(env, "open: pid, start time, hierarchy, path");
+    bool lossless = false;
+    const uint64_t start_time = info[1].As<Napi::BigInt>().Uint64Value(&lossless);
+    if (!lossless) return TypeError(env, "open: start time");
+    const Status status = watch_->Open(info[0].As<Napi::Number>().Uint32Value(), start_time,
+                                       info[2].As<Napi::String>().Utf8Value(), info[3].As<Napi::String>().Utf8Value());
+    if (status.ok()) return env.Undefined();
+    return StatusObject(env, status);
+  }
+  Napi::Value Next(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    if (!watch_) return TypeError(env, "this watch is closed");
+    if (info.Length() != 1 || !info[0].IsNumber()) return TypeError(env, "next: timeout");
+    tsrun::OomWatch::Event event;
+    const Status status = watch_->Next(info[0].As<Napi::Number>().Int32Value(), event);
+    if (!status.ok()) return StatusObject(env, status);
+    return Napi::Number::New(env, static_cast<int>(event));
+  }
+  Napi::Value Close(const Napi::CallbackInfo& info) {
+    watch_.reset();
+    return info.Env().Undefined();
+  }
+
+  std::unique_ptr<tsrun::OomWatch> watch_;
 };
 
 /// lock(path, mode): opens (making it, 0600) and locks a file; returns the descriptor, or -errno. mode: 0 shared,
@@ -166,9 +220,25 @@ Napi::Value KnowsArchitecture(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(env, tsrun::KnowsArchitecture(info[0].As<Napi::Number>().Uint32Value()));
 }
 
+/// terminalSize(): [rows, columns] of the first standard stream that is a terminal, undefined without one.
+Napi::Value TerminalSize(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  for (int fd = 0; fd < 3; fd++) {
+    winsize size;
+    if (ioctl(fd, TIOCGWINSZ, &size) != 0) continue;
+    Napi::Array out = Napi::Array::New(env, 2);
+    out.Set(0u, Napi::Number::New(env, size.ws_row));
+    out.Set(1u, Napi::Number::New(env, size.ws_col));
+    return out;
+  }
+  return env.Undefined();
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Session", SessionWrap::Define(env));
+  exports.Set("OomWatch", OomWatchWrap::Define(env));
   exports.Set("lock", Napi::Function::New<Lock>(env));
+  exports.Set("terminalSize", Napi::Function::New<TerminalSize>(env));
   exports.Set("knowsArchitecture", Napi::Function::New<KnowsArchitecture>(env));
   exports.Set("libseccompVersion", Napi::String::New(env, tsrun::LibseccompVersion()));
   exports.Set("vocabularyHash", Napi::Number::New(env, tsrun::abi::kVocabularyHash));

@@ -1,6 +1,7 @@
 // The foreground: signals of the caller go to the container's process, its terminal is relayed, its end is waited for.
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -9,27 +10,30 @@
 
 #include "addon/base/sys.h"
 #include "addon/exec/session.h"
+#include "addon/steps/notify_host.h"
 
 namespace tsrun {
 namespace {
 
-/// Written to by the handlers, in whatever thread they run. One session at a time is in the foreground of a process.
-volatile int g_signal_pipe = -1;
+/// Written to by the handlers, in whatever thread they run; open as long as the process. One session at a time is in
+/// the foreground of a process.
+int g_signal_pipe[2] = {-1, -1};
 
 void OnSignal(int signal) {
   const int saved = errno;
   const unsigned char byte = static_cast<unsigned char>(signal);
-  const ssize_t ignored = write(g_signal_pipe, &byte, 1);
+  const ssize_t ignored = write(g_signal_pipe[1], &byte, 1);
   (void)ignored;
   errno = saved;
 }
 
-/// Everything a caller may send; not what the kernel sends for a fault of ours, and not what cannot be caught.
-bool Forwarded(int signal) {
+/// Everything a caller may send; not what the kernel sends for a fault of ours,
+/// and not what cannot be caught.
+bool Watched(int signal) {
   switch (signal) {
   case SIGKILL:
   case SIGSTOP:
-  case SIGCHLD:
+  case SIGCHLD: // AdoptOrphans
   case SIGPIPE:
   case SIGSEGV:
   case SIGBUS:
@@ -52,6 +56,8 @@ public:
     if (tcgetattr(fd_, &before_) != 0) return;
     termios raw = before_;
     cfmakeraw(&raw);
+    // The container's terminal adds no carriage returns to line ends (console.open), so this one has to (as runc).
+    raw.c_oflag = before_.c_oflag;
     active_ = tcsetattr(fd_, TCSANOW, &raw) == 0;
   }
   RawTerminal(const RawTerminal&) = delete;
@@ -66,12 +72,19 @@ private:
   bool active_ = false;
 };
 
+/// The first of the standard streams that is a terminal, or -1.
+int FirstTerminal() {
+  for (int fd = 0; fd < 3; fd++)
+    if (isatty(fd) != 0) return fd;
+  return -1;
+}
+
 void CopyWindowSize(int from, int to) {
   winsize size;
   if (ioctl(from, TIOCGWINSZ, &size) == 0) ioctl(to, TIOCSWINSZ, &size);
 }
 
-/// The terminal's master that console.open sent through the pair.
+/// The terminal's master that console.open sent through the pair. Non-blocking: nobody else has this end.
 Status ReceiveMaster(int socket, UniqueFd& master) {
   char name[4096];
   iovec data = {name, sizeof name};
@@ -89,96 +102,162 @@ Status ReceiveMaster(int socket, UniqueFd& master) {
   int fd;
   memcpy(&fd, CMSG_DATA(header), sizeof fd);
   master.reset(fd);
-  // No carriage return is added to what the program writes: the caller's terminal does that (runc's rule).
-  termios settings;
-  if (tcgetattr(fd, &settings) == 0) {
-    settings.c_oflag &= ~static_cast<tcflag_t>(ONLCR);
-    tcsetattr(fd, TCSANOW, &settings);
-  }
+  if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0) return Status::Fail(Op::kFcntl, errno, "console");
   return Status::Ok();
 }
 
-/// Copies what is there to be read; false at the end of the file. Our end may be non-blocking through somebody else's
-/// hands (O_NONBLOCK is shared), hence the poll before a write that would block.
-bool Copy(int from, int to) {
-  char buffer[16384];
-  const ssize_t got = sys::Retry([&] { return read(from, buffer, sizeof buffer); });
-  if (got < 0) return errno == EAGAIN;
-  if (got == 0) return false;
-  for (ssize_t done = 0; done < got;) {
-    const ssize_t n = sys::Retry([&] { return write(to, buffer + done, static_cast<size_t>(got - done)); });
-    if (n >= 0) {
-      done += n;
-    } else if (errno == EAGAIN) {
-      pollfd wait = {to, POLLOUT, 0};
-      poll(&wait, 1, -1);
-    } else {
-      return false;
+/// One direction of the relay. It never waits itself: a terminal whose program does not read must not keep what the
+/// program writes from its reader.
+class Relay {
+public:
+  Relay(int from, int to) : from_(from), to_(to) {}
+
+  [[nodiscard]] int from() const { return open_ && used_ == 0 ? from_ : -1; }
+  [[nodiscard]] int to() const { return used_ > 0 ? to_ : -1; }
+
+  /// After poll: reads, or writes on.
+  void Serve(short readable, short writable) {
+    if (used_ == 0 && readable != 0) Fill();
+    if (used_ > 0 && writable != 0) Flush();
+  }
+  void Fill() {
+    const ssize_t got = sys::Retry([&] { return read(from_, buffer_, sizeof buffer_); });
+    at_ = 0;
+    if (got > 0)
+      used_ = static_cast<size_t>(got);
+    else if (got == 0 || errno != EAGAIN)
+      open_ = false;
+  }
+  void Flush() {
+    const ssize_t sent = sys::Retry([&] { return write(to_, buffer_ + at_, used_ - at_); });
+    if (sent < 0 && errno == EAGAIN) return;
+    at_ += sent < 0 ? 0 : static_cast<size_t>(sent);
+    if (sent < 0) open_ = false; // nobody takes it any more
+    if (sent < 0 || at_ == used_) used_ = 0;
+  }
+  /// What is still to be read, and then nothing more: until it would block, or EIO when the last holder is gone.
+  void Drain() {
+    for (;;) {
+      while (used_ > 0) {
+        pollfd fd = {to_, POLLOUT, 0};
+        if (poll(&fd, 1, -1) < 0 && errno != EINTR) return;
+        Flush();
+      }
+      pollfd fd = {from_, POLLIN, 0};
+      if (!open_ || poll(&fd, 1, 0) <= 0) return;
+      Fill();
+      if (used_ == 0) return;
     }
   }
-  return true;
+
+private:
+  int from_, to_;
+  size_t at_ = 0, used_ = 0;
+  bool open_ = true;
+  char buffer_[4096]; // as much as a pipe that poll calls writable takes at once
+};
+
+/// Reaps those children that are not `own`: what the container has left to us as its subreaper.
+void ReapOrphans(pid_t own) {
+  for (;;) {
+    siginfo_t info{};
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0 || info.si_pid == own) return;
+    if (waitid(P_PID, static_cast<id_t>(info.si_pid), &info, WEXITED | WNOHANG) != 0) return;
+  }
 }
 
 } // namespace
 
-Status Session::WatchSignals() {
-  int pair[2];
-  if (pipe2(pair, O_CLOEXEC | O_NONBLOCK) != 0) return Status::Fail(Op::kOpen, errno, "signal pipe");
-  signals_.reset(pair[0]);
-  g_signal_pipe = pair[1]; // stays open as long as the process: a handler may run at any time
-  struct sigaction action {};
+Status Session::Handle(int signal) {
+  if (g_signal_pipe[0] < 0 && pipe2(g_signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
+    return Status::Fail(Op::kOpen, errno, "signal pipe");
+  struct sigaction action {
+  }, before{};
   action.sa_handler = OnSignal;
   action.sa_flags = SA_RESTART;
   sigfillset(&action.sa_mask);
-  for (int signal = 1; signal < NSIG; signal++) {
-    if (!Forwarded(signal)) continue;
-    struct sigaction before {};
-    // What the caller ignores (nohup) stays ignored.
-    if (sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_IGN) continue;
-    sigaction(signal, &action, nullptr);
+  // What the caller ignores (nohup) stays ignored.
+  if (signal != SIGCHLD && sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_IGN)
+    return Status::Ok();
+  if (sigaction(signal, &action, &before) == 0) handled_.emplace_back(signal, before);
+  return Status::Ok();
+}
+
+Status Session::WatchSignals() {
+  for (int signal = 1; signal < NSIG; signal++)
+    if (Watched(signal)) TSRUN_TRY(Handle(signal));
+  unsigned char before;
+  while (read(g_signal_pipe[0], &before, 1) == 1) {
+    // another session's
   }
   return Status::Ok();
 }
 
-Status Session::Attach(ExitStatus& exit) {
+void Session::ForgetSignals() {
+  for (const auto& [signal, before] : handled_)
+    sigaction(signal, &before, nullptr);
+  handled_.clear();
+}
+
+Status Session::AdoptOrphans() {
+  TSRUN_TRY(Handle(SIGCHLD));
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return Status::Fail(Op::kPrctl, errno, "PR_SET_CHILD_SUBREAPER");
+  reaping_ = true;
+  return Status::Ok();
+}
+
+Status Session::Attach(const std::string& notify_address, ExitStatus& exit, Status& notified) {
   if (!ctx_.pidfd.valid()) return Status::Fail(Op::kVerify, ESRCH, "no process to attach to");
-  if (!signals_.valid()) TSRUN_TRY(WatchSignals());
-  UniqueFd master;
+  if (handled_.empty()) TSRUN_TRY(WatchSignals());
+  UniqueFd master, barrier;
   if (ctx_.console.valid()) TSRUN_TRY(ReceiveMaster(ctx_.console.get(), master));
-  const bool terminal = master.valid() && isatty(0) != 0;
-  if (terminal) CopyWindowSize(0, master.get());
+  const int terminal = master.valid() ? FirstTerminal() : -1;
+  if (terminal >= 0) CopyWindowSize(terminal, master.get());
   {
-    RawTerminal raw(terminal ? 0 : -1);
-    enum { kSignals, kProcess, kMaster, kInput, kCount };
-    pollfd fds[kCount] = {{signals_.get(), POLLIN, 0},
-                          {ctx_.pidfd.get(), POLLIN, 0},
-                          {master.get(), POLLIN, 0},
-                          {master.valid() ? 0 : -1, POLLIN, 0}};
-    bool running = true;
-    while (running) {
-      if (poll(fds, kCount, -1) < 0) {
+    RawTerminal raw(master.valid() && isatty(0) != 0 ? 0 : -1);
+    Relay input(master.valid() ? 0 : -1, master.get()), output(master.get(), 1);
+    bool waiting_for_ready = ctx_.notify.valid() && !notify_address.empty();
+    for (bool running = true; running;) {
+      pollfd fds[] = {{g_signal_pipe[0], POLLIN, 0},
+                      {ctx_.pidfd.get(), POLLIN, 0},
+                      {input.from(), POLLIN, 0},
+                      {input.to(), POLLOUT, 0},
+                      {output.from(), POLLIN, 0},
+                      {output.to(), POLLOUT, 0},
+                      {waiting_for_ready ? ctx_.notify.get() : -1, POLLIN, 0},
+                      {barrier.get(), POLLIN, 0}};
+      if (poll(fds, sizeof fds / sizeof fds[0], -1) < 0) {
         if (errno == EINTR) continue;
         return Status::Fail(Op::kPoll, errno);
       }
-      if (fds[kSignals].revents != 0) {
+      if (fds[0].revents != 0) {
         unsigned char signal;
-        while (read(signals_.get(), &signal, 1) == 1) {
-          if (signal == SIGWINCH && terminal)
-            CopyWindowSize(0, master.get());
-          else
+        while (read(g_signal_pipe[0], &signal, 1) == 1) {
+          if (signal == SIGCHLD) {
+            if (reaping_) ReapOrphans(ctx_.pid);
+          } else if (signal == SIGWINCH && terminal >= 0) {
+            CopyWindowSize(terminal, master.get());
+          } else {
             sys::PidfdSendSignal(ctx_.pidfd.get(), signal); // gone already: the next poll says so
+          }
         }
       }
-      if (fds[kInput].revents != 0 && !Copy(0, master.get())) fds[kInput].fd = -1;
-      if (fds[kMaster].revents != 0 && !Copy(master.get(), 1)) fds[kMaster].fd = -1;
-      if (fds[kProcess].revents != 0) running = false;
+      input.Serve(fds[2].revents, fds[3].revents);
+      output.Serve(fds[4].revents, fds[5].revents);
+      if (fds[6].revents != 0) {
+        std::string ready;
+        notified = notify::Read(ctx_.notify.get(), ready);
+        // We are the service that the caller's manager knows, and end with the container.
+        if (notified.ok() && !ready.empty())
+          notified = notify::Tell(notify_address, ready, static_cast<uint64_t>(getpid()), barrier);
+        waiting_for_ready = notified.ok() && ready.empty();
+      }
+      if (fds[7].revents != 0) barrier.reset();
+      if (fds[1].revents != 0) running = false;
     }
-    // What the program wrote last is still in the terminal: until it would block, or EIO when the last holder is gone.
-    while (fds[kMaster].fd >= 0) {
-      pollfd last = {master.get(), POLLIN, 0};
-      if (poll(&last, 1, 0) <= 0 || !Copy(master.get(), 1)) break;
-    }
+    output.Drain();
   }
+  ForgetSignals();
   siginfo_t info{};
   if (sys::Retry([&] { return waitid(P_PIDFD, static_cast<id_t>(ctx_.pidfd.get()), &info, WEXITED); }) != 0)
     return Status::Fail(Op::kWaitid, errno);
@@ -186,6 +265,7 @@ Status Session::Attach(ExitStatus& exit) {
   exit.value = info.si_status;
   ctx_.pidfd.reset();
   ctx_.pid = -1;
+  if (reaping_) ReapOrphans(-1);
   return Status::Ok();
 }
 

@@ -44,6 +44,7 @@ struct HostContext {
   pid_t pid = -1; // a child of ours; after process.adopt the second stage
   UniqueFd pidfd;
   UniqueFd console; // our end of console.pair
+  UniqueFd notify;  // of notify.listen
 };
 
 /// Every host step is one overload of Run, in addon/steps/*_host.cc (or *.cc when tsrun-init has it too).

@@ -1,5 +1,7 @@
 #pragma once
+#include <csignal>
 #include <memory>
+#include <utility>
 
 #include "addon/exec/host_context.h"
 
@@ -36,11 +38,17 @@ public:
   /// Undoes what the last plan did.
   void Rollback();
 
+  /// From now on processes that the container leaves become our children (PR_SET_CHILD_SUBREAPER), and Attach reaps
+  /// them: for one that has no pid namespace of its own, whose init would do that. Before the start.
+  Status AdoptOrphans();
+
   /// From now on signals that the caller gets are kept for Attach. Before the start, so that none is lost.
   Status WatchSignals();
 
-  /// Foreground: forwards signals, relays the terminal of console.pair, waits until the process ends and reaps it.
-  Status Attach(ExitStatus& exit);
+  /// Foreground: forwards signals, relays the terminal of console.pair, waits until the process ends and reaps it. What
+  /// it says to the socket of notify.listen is told at `notify_address`, with our own pid as the service's: a failure
+  /// of that is in `notified`.
+  Status Attach(const std::string& notify_address, ExitStatus& exit, Status& notified);
 
   /// Reports of a plan's container steps that ran after Execute returned (after the gate).
   std::vector<StepReport> ContainerReports() const;
@@ -48,9 +56,13 @@ public:
 private:
   Status Prepare(const char* plan, size_t bytes, const Fault& fault);
   void Unmap();
+  /// Handles a signal by keeping it for Attach, until ForgetSignals.
+  Status Handle(int signal);
+  void ForgetSignals();
 
   HostContext ctx_;
-  UniqueFd signals_; // read end of the pipe that the handlers write to
+  std::vector<std::pair<int, struct sigaction>> handled_; // and what was done about each before
+  bool reaping_ = false;                                  // AdoptOrphans
 };
 
 } // namespace tsrun

@@ -17,6 +17,7 @@ Session::Session(std::string init_path) {
 }
 
 Session::~Session() {
+  ForgetSignals();
   Rollback();
   Unmap();
 }

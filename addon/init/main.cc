@@ -35,12 +35,13 @@ int ParseFd(const char* text) {
   return value;
 }
 
-/// Maps a descriptor, which becomes close-on-exec again: the spawn made it inheritable for us alone.
-char* MapFd(int fd, int protection, size_t& bytes) {
+/// Maps a descriptor, which becomes close-on-exec again: the spawn made it inheritable for us alone. `sharing` of what
+/// is sealed against writes must be private: a shared mapping of it was refused before Linux 6.7, a read-only one too.
+char* MapFd(int fd, int protection, int sharing, size_t& bytes) {
   struct stat st;
   if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fstat(fd, &st) != 0 || st.st_size <= 0) return nullptr;
   bytes = static_cast<size_t>(st.st_size);
-  void* mapping = mmap(nullptr, bytes, protection, MAP_SHARED, fd, 0);
+  void* mapping = mmap(nullptr, bytes, protection, sharing, fd, 0);
   return mapping == MAP_FAILED ? nullptr : static_cast<char*>(mapping);
 }
 
@@ -61,9 +62,9 @@ int Main(int argc, char** argv) {
   const int control_fd = argc == 2 ? ParseFd(argv[1]) : -1;
   if (control_fd < 3) Die("is run by tsrun only");
   size_t control_bytes = 0, plan_bytes = 0;
-  Control* control = reinterpret_cast<Control*>(MapFd(control_fd, PROT_READ | PROT_WRITE, control_bytes));
+  Control* control = reinterpret_cast<Control*>(MapFd(control_fd, PROT_READ | PROT_WRITE, MAP_SHARED, control_bytes));
   if (control == nullptr || control_bytes < sizeof(Control)) Die("cannot map its control block");
-  const char* plan = MapFd(control->plan_fd, PROT_READ, plan_bytes);
+  const char* plan = MapFd(control->plan_fd, PROT_READ, MAP_PRIVATE, plan_bytes);
   if (plan == nullptr) Die("cannot map its plan");
   PlanView view;
   const Status verified = VerifyPlan(plan, plan_bytes, view);

@@ -57,10 +57,12 @@ bool ReadNodePath(const char* root, char* out, size_t size) {
 
 unsigned long long IgnoredSignals() {
   unsigned long long mask = 0;
-  for (int signal = 1; signal <= 64; signal++) {
+  for (int number = 1; number <= 64; number++) {
     struct sigaction action;
-    if (sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) mask |= 1ULL << (signal - 1);
+    if (sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) mask |= 1ULL << (number - 1);
   }
+  // With SIGCHLD ignored the kernel would reap our children before we know how they ended.
+  if ((mask & (1ULL << (SIGCHLD - 1))) != 0) signal(SIGCHLD, SIG_DFL);
   return mask;
 }
 

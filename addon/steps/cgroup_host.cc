@@ -93,6 +93,20 @@ Status CheckNotFrozen(int directory, const std::string& where, int version) {
   return frozen ? Status::Fail(Op::kVerify, EBUSY, where.c_str(), 0, "the cgroup is frozen") : Status::Ok();
 }
 
+/// Writes to the first of the files that is there; `written` is its index, or their number when none is and none need
+/// be.
+Status WriteFirst(int directory, abi::Str hierarchy, abi::Str path, const abi::Strs& files, const abi::Strs& values,
+                  bool missing, uint32_t& written) {
+  if (files.size == 0 || files.size != values.size) return Status::Fail(Op::kVerify, EINVAL, "files and values");
+  Status status;
+  for (written = 0; written < files.size; written++) {
+    const abi::Str file = files[written], value = values[written];
+    status = WriteFile(directory, file.data, Where(hierarchy, path, file.data), value.data, value.size);
+    if (status.op != Op::kOpenat2 || status.err != ENOENT) return status;
+  }
+  return missing ? Status::Ok() : status;
+}
+
 /// Directories that a cgroup.create made, oldest first, each with its parent.
 struct Made {
   struct Entry {
@@ -163,18 +177,25 @@ Status Run(HostContext&, const abi::CgroupWrite& step) {
 }
 
 Status Run(HostContext&, const abi::CgroupWriteFirst& step) {
-  if (step.files.size == 0 || step.files.size != step.values.size)
-    return Status::Fail(Op::kVerify, EINVAL, "files and values");
   UniqueFd directory;
   TSRUN_TRY(OpenCgroup(step.hierarchy, step.path, directory));
-  Status status;
-  for (uint32_t i = 0; i < step.files.size; i++) {
-    const abi::Str file = step.files[i], value = step.values[i];
-    status = WriteFile(directory.get(), file.data, Where(step.hierarchy, step.path, file.data), value.data, value.size);
-    const bool missing = status.op == Op::kOpenat2 && status.err == ENOENT;
-    if (!missing) return status;
-  }
-  return step.missing ? Status::Ok() : status;
+  uint32_t written;
+  return WriteFirst(directory.get(), step.hierarchy, step.path, step.files, step.values, step.missing, written);
+}
+
+Status Run(HostContext& ctx, const abi::CgroupUpdate& step) {
+  if (step.before.size != step.files.size) return Status::Fail(Op::kVerify, EINVAL, "files and what was in them");
+  const auto directory = std::make_shared<UniqueFd>();
+  TSRUN_TRY(OpenCgroup(step.hierarchy, step.path, *directory));
+  uint32_t written;
+  TSRUN_TRY(WriteFirst(directory->get(), step.hierarchy, step.path, step.files, step.values, step.missing, written));
+  if (written == step.files.size || step.before[written].empty()) return Status::Ok();
+  ctx.undo.emplace_back([directory, where = Where(step.hierarchy, step.path),
+                         file = std::string(step.files[written].data),
+                         before = std::string(step.before[written].data)] {
+    (void)WriteFile(directory->get(), file.c_str(), where, before.data(), before.size());
+  });
+  return Status::Ok();
 }
 
 Status Run(HostContext& ctx, const abi::CgroupOpen& step) {

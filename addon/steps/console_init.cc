@@ -77,6 +77,12 @@ Status Run(InitContext& ctx, const abi::ConsoleOpen& step) {
     size.ws_col = static_cast<unsigned short>(step.columns);
     if (ioctl(slave.get(), TIOCSWINSZ, &size) != 0) return Status::Fail(Op::kIoctl, errno, "TIOCSWINSZ");
   }
+  if (!step.onlcr) {
+    termios settings;
+    if (tcgetattr(slave.get(), &settings) != 0) return Status::Fail(Op::kIoctl, errno, "TCGETS");
+    settings.c_oflag &= ~static_cast<tcflag_t>(ONLCR);
+    if (tcsetattr(slave.get(), TCSANOW, &settings) != 0) return Status::Fail(Op::kIoctl, errno, "TCSETS");
+  }
   if (fchown(slave.get(), static_cast<uid_t>(step.uid), static_cast<gid_t>(-1)) != 0)
     return Status::Fail(Op::kFchown, errno, name);
   if (step.bind) TSRUN_TRY(BindConsole(root, slave.get()));

@@ -246,7 +246,7 @@ void Restore(Moved& device) {
 }
 
 /// Opens both namespaces, which must be two.
-Status OpenNamespaces(const HostContext& ctx, Moved& device) {
+Status OpenNamespaces(HostContext& ctx, Moved& device) {
   device.host_netns.reset(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
   if (!device.host_netns.valid()) return Status::Fail(Op::kOpen, errno, "/proc/thread-self/ns/net");
   // The process is our child and not reaped: the pid is its own.
@@ -254,7 +254,13 @@ Status OpenNamespaces(const HostContext& ctx, Moved& device) {
   const unsigned digits = sys::FormatU64(static_cast<uint64_t>(ctx.pid), path + 6);
   memcpy(path + 6 + digits, "/ns/net", sizeof "/ns/net");
   device.target_netns.reset(open(path, O_RDONLY | O_CLOEXEC));
-  if (!device.target_netns.valid()) return Status::Fail(Op::kOpen, errno, path);
+  if (!device.target_netns.valid()) {
+    const int err = errno;
+    // A zombie has no namespaces any more: how it ended is what matters.
+    Message last;
+    if (err == ENOENT) TSRUN_TRY(ReceiveMessage(ctx, last));
+    return Status::Fail(Op::kOpen, err, path);
+  }
   struct stat ours, theirs;
   if (fstat(device.host_netns.get(), &ours) != 0 || fstat(device.target_netns.get(), &theirs) != 0)
     return Status::Fail(Op::kFstat, errno, path);
@@ -264,8 +270,8 @@ Status OpenNamespaces(const HostContext& ctx, Moved& device) {
   return device.target.OpenIn(device.target_netns.get());
 }
 
-/// One attempt to move it under this name. A kernel before Linux 5.17 changes the name after the namespace: when that
-/// fails, the device has moved all the same.
+/// One attempt to move it under this name. Where its old name is free the kernel changes the name after the namespace:
+/// when that fails, the device has moved all the same.
 Status MoveAs(Moved& device, const std::string& name) {
   Link taken;
   const Status found = GetLink(device.target, name, taken);

@@ -10,8 +10,8 @@
 namespace tsrun {
 
 /// Connects to a unix socket by path, however long: beyond the 107 bytes of sun_path by a descriptor of its place.
-inline Status ConnectPath(const char* path, UniqueFd& out) {
-  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+inline Status ConnectPath(const char* path, UniqueFd& out, int type = SOCK_STREAM) {
+  UniqueFd fd(socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return Status::Fail(Op::kSocket, errno, path);
   UniqueFd place; // keeps /proc/self/fd/N alive until connected
   std::string name = path;

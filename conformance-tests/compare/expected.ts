@@ -261,12 +261,6 @@ export const expected: readonly Expected[] = [
       "crun 1.8 gives an executed program none of: session, keyring, limits, no_new_privs, oom score of config.json",
   },
   {
-    peers: ["runc", "crun"],
-    key: /^exec\/caps\/\w+$/,
-    bundles: ["capabilities", "capabilities-root"],
-    reason: "exec has no inheritable or ambient capabilities unless asked to (CVE-2022-29162's class)",
-  },
-  {
     peers: ["runc"],
     key: /^exec\/(process\/umask|status\/Umask)$/,
     bundles: ["user"],

@@ -79,6 +79,20 @@ own("bin/tsrun", () => {
     expect(result).toMatchObject({ status: 1, stderr: expect.stringContaining("systemd") });
   });
 
+  test.each([
+    [
+      "checkpoint",
+      ["--image-path", "i", "--work-path", "w", "--leave-running", "--status-fd", "-1", "--empty-ns", "network"],
+    ],
+    ["restore", ["--image-path", "i", "--bundle", ".", "--detach", "--no-subreaper", "--lsm-profile", "apparmor:x"]],
+  ])("%s takes its options and says that CRIU is missing", (command, options) => {
+    expect(box.run([command, ...options, box.id()])).toMatchObject({
+      status: 1,
+      stdout: "",
+      stderr: expect.stringContaining("CRIU"),
+    });
+  });
+
   test("--rootless takes its value behind = only", () => {
     for (const flag of ["--rootless", "--rootless=true", "--rootless=false", "--rootless=auto"]) {
       expect(box.run(["list", "-q"], { global: [flag] })).toMatchObject({ status: 0 });

@@ -1,11 +1,18 @@
 import { closeSync, fstatSync, openSync, readSync, realpathSync, statSync } from "node:fs";
 import { basename, isAbsolute, join, resolve } from "node:path";
-import { type Config, configSchema, type Process, processSchema } from "../../spec-schemas/config.ts";
+import {
+  type Config,
+  configSchema,
+  type Process,
+  processSchema,
+  type Resources,
+  resourcesSchema,
+} from "../../spec-schemas/config.ts";
 import type { AbsPath } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
 import { JsonSyntaxError, parseJson, positionAt } from "./json.ts";
 import { configError, locate, type Problem, problemOfIssue } from "./problems.ts";
-import { checkProcessRules, checkRules } from "./rules.ts";
+import { checkProcessRules, checkResourceRules, checkRules } from "./rules.ts";
 
 /** Largest config.json or process file, in bytes: a hundred times what the largest callers write. */
 export const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
@@ -24,11 +31,11 @@ function reason(error: unknown): string {
     : String(error);
 }
 
-/** Reads a file to its end, but never more than the limit; a fifo (`--process /dev/fd/63`) is fine where `regular` is false. */
-function readBounded(path: string, regular: boolean): string {
+/** Reads a file or descriptor to its end, but never more than the limit; a fifo (`--process /dev/fd/63`) is fine where `regular` is false. */
+function readBounded(path: string | number, regular: boolean): string {
   let fd: number;
   try {
-    fd = openSync(path, "r");
+    fd = typeof path === "number" ? path : openSync(path, "r");
   } catch (error) {
     throw new TsrunError("config", `cannot read ${path}: ${reason(error)}`);
   }
@@ -45,7 +52,7 @@ function readBounded(path: string, regular: boolean): string {
       chunks.push(chunk.subarray(0, count));
     }
   } finally {
-    closeSync(fd);
+    if (fd !== path) closeSync(fd);
   }
 }
 
@@ -121,4 +128,19 @@ function findRootfs(bundle: string, config: Config): AbsPath {
 export function loadProcess(path: string): Process {
   const text = readBounded(path, false);
   return check(path, text, parse(path, text), processSchema, checkProcessRules);
+}
+
+/** Loads the resources of `update --resources FILE`; "-" is standard input. */
+export function loadResources(path: string): Resources {
+  const text = path === "-" ? readBounded(0, false) : readBounded(path, false);
+  const file = path === "-" ? "standard input" : path;
+  return check(file, text, parse(file, text), resourcesSchema, checkResourceRules);
+}
+
+/** Checks the resources of update's options, as those of a file. */
+export function checkResources(resources: Resources): void {
+  const [problem] = checkResourceRules(resources);
+  if (problem !== undefined) {
+    throw new TsrunError("usage", `${problem.pointer}: found ${problem.found}, wanted ${problem.wanted}`);
+  }
 }

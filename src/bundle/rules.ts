@@ -2,7 +2,7 @@
  * Rules between fields of config.json that the schema cannot say. Each names its source: a section of runtime-spec, or runc's
  * validator (libcontainer/configs/validate), which callers are used to.
  */
-import type { Config, Hooks, Linux, NamespaceType, Process } from "../../spec-schemas/config.ts";
+import type { Config, Hooks, Linux, NamespaceType, Process, Resources } from "../../spec-schemas/config.ts";
 import { MAX_CPU, MAX_NODE, numberSet } from "../core/number-set.ts";
 import { type Problem, show } from "./problems.ts";
 
@@ -54,6 +54,13 @@ export function checkProcessRules(process: Process): Problem[] {
   const problems = new Problems();
   checkProcess(problems, process, "");
   return problems.list;
+}
+
+/** The rules of `linux.resources` alone, for `update`. */
+export function checkResourceRules(resources: Resources): Problem[] {
+  const problems = new Problems();
+  checkResources(problems, { resources });
+  return problems.list.map((problem) => ({ ...problem, pointer: problem.pointer.slice("/linux/resources".length) }));
 }
 
 function checkNamespaces(problems: Problems, linux: Linux, has: (type: NamespaceType) => boolean): void {

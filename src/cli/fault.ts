@@ -1,6 +1,6 @@
 /** --test-fault, for tests: `point:NAME`, or `PLAN:host|container:INDEX:kill|fail`. */
 import { TsrunError } from "../core/errors.ts";
-import type { FaultRequest, KillPoint } from "../lifecycle/context.ts";
+import { type FaultRequest, type KillPoint, type PlanName, planNames } from "../lifecycle/context.ts";
 import type { OptionTable } from "./options.ts";
 
 export const faultOption = {
@@ -11,12 +11,13 @@ export function parseFault(text: string | undefined): FaultRequest | undefined {
   if (text === undefined) return undefined;
   const point = /^point:([a-z-]+)$/.exec(text)?.[1];
   if (point !== undefined) return { kind: "point", point: point as KillPoint };
-  const step = /^(create|start|exec|delete|kill):(host|container):(\d+):(kill|fail)$/.exec(text);
-  if (step === null) throw new TsrunError("usage", `--test-fault: ${JSON.stringify(text)} is none`);
+  const step = /^(\w+):(host|container):(\d+):(kill|fail)$/.exec(text);
+  if (step === null || !(planNames as readonly string[]).includes(step[1] ?? ""))
+    throw new TsrunError("usage", `--test-fault: ${JSON.stringify(text)} is none`);
   const [, plan, side, index, mode] = step;
   return {
     kind: "step",
-    plan: plan as Extract<FaultRequest, { kind: "step" }>["plan"],
+    plan: plan as PlanName,
     fault: {
       side: side as "host" | "container",
       index: Number(index),

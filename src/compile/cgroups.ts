@@ -61,7 +61,7 @@ export function compileCgroups(input: Pick<CompileInput, "id" | "config" | "fact
     });
   }
 
-  const { limits, processLimits, needed } = resourceSteps(resources, places, true);
+  const { limits, processLimits, needed } = resourceSteps(resources, places);
   const devices = deviceSteps(resources, places, rootless, warnings);
   const lateDevices = mountsBlockDevice(config);
   const unified = places.find(({ version }) => version === 2);

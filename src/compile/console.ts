@@ -4,11 +4,11 @@
  */
 import { TsrunError } from "../core/errors.ts";
 import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
-import type { CreateOptions } from "./input.ts";
+import type { ConsoleSize, CreateOptions } from "./input.ts";
 
 export interface ConsoleInput {
   readonly terminal?: boolean | undefined;
-  readonly consoleSize?: { readonly height: number | bigint; readonly width: number | bigint } | undefined;
+  readonly consoleSize?: ConsoleSize | undefined;
   readonly user?: { readonly uid?: number | undefined } | undefined;
 }
 
@@ -35,16 +35,23 @@ export function connectConsole(process: ConsoleInput | undefined, console: Creat
 }
 
 /** `bind`: the terminal is also the container's /dev/console (its init has one, a further process does not). */
-export function openConsole(process: ConsoleInput | undefined, bind: boolean): ContainerStep[] {
+export function openConsole(
+  process: ConsoleInput | undefined,
+  console: CreateOptions["console"],
+  bind: boolean,
+): ContainerStep[] {
   if (process?.terminal !== true) return [];
+  // In the foreground it is as large as the caller's, which adds the carriage returns, too (as runc).
+  const size = (console.kind === "pair" ? console.size : undefined) ?? process.consoleSize;
   return [
     {
       kind: "console.open",
       slot: SLOT,
       uid: process.user?.uid ?? 0,
-      rows: windowSize(process.consoleSize?.height),
-      columns: windowSize(process.consoleSize?.width),
+      rows: windowSize(size?.height),
+      columns: windowSize(size?.width),
       bind,
+      onlcr: console.kind !== "pair",
     },
   ];
 }

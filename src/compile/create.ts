@@ -35,6 +35,8 @@ import { sysctlSteps } from "./sysctl.ts";
 import { loopbackSteps, utsSteps } from "./uts.ts";
 
 const GATE_SLOT = "gate";
+/** crun's way to say --pidfd-socket. */
+export const PIDFD_ANNOTATION = "run.oci.pidfd_receiver";
 
 /** What later verbs have to know of a container, beside its pid: it goes into state.json. */
 export interface CreateRecord {
@@ -71,6 +73,7 @@ export function compileCreate(input: CompileInput): Compiled {
   const [prestart, createRuntime] = (["prestart", "createRuntime"] as const).map((name) =>
     hookSteps(name, hooks, container, "live"),
   ) as [HostStep[], HostStep[]];
+  const pidfdSocket = options.pidfdSocket ?? config.annotations?.[PIDFD_ANNOTATION];
   const atMounts = [...cgroups.afterMounts, ...prestart, ...createRuntime];
 
   const host: HostStep[] = [
@@ -110,7 +113,7 @@ export function compileCreate(input: CompileInput): Compiled {
     // Its first notified system call waits for this.
     ...seccomp.listener,
     { kind: "sync.wait", point: point("ready") },
-    ...(options.pidfdSocket === undefined ? [] : [{ kind: "pidfd.send", path: options.pidfdSocket } as const]),
+    ...(pidfdSocket === undefined ? [] : [{ kind: "pidfd.send", path: pidfdSocket } as const]),
   ];
 
   const gate: ContainerStep[] = [
@@ -147,7 +150,7 @@ export function compileCreate(input: CompileInput): Compiled {
     ...(process === undefined || rootRelPath(process.cwd) === ""
       ? []
       : [{ kind: "fs.mkdir", path: rootRelPath(process.cwd), mode: 0o755 } as const]),
-    ...openConsole(process, hasNamespace(shape, "mount")),
+    ...openConsole(process, options.console, hasNamespace(shape, "mount")),
     ...rootFinishSteps(input),
     // Before /proc/sys is made read-only.
     ...sysctlSteps(input, shape),

@@ -10,7 +10,8 @@ import type { ContainerStep, HostStep, Plan } from "../plan/vocabulary.ts";
 import type { CapabilityNames } from "./capabilities.ts";
 import { connectConsole, openConsole } from "./console.ts";
 import { keepsOriginalGroups } from "./identity.ts";
-import type { CompileInput, CreateOptions } from "./input.ts";
+import type { CompileInput, ConsoleSize, CreateOptions } from "./input.ts";
+import type { Place } from "./kill.ts";
 import { hasNamespace, isCreated, namespaceFlags, ownNamespaces, processShape } from "./namespaces.ts";
 import { finishSteps, keyringSteps, oomSteps, type ProcessSpec } from "./process.ts";
 import { joinSteps, type Resctrl } from "./resctrl.ts";
@@ -21,7 +22,7 @@ import { compileSeccomp } from "./seccomp.ts";
 /** `process` of an exec: of `--process FILE`, or made by execProcess. */
 export interface ExecProcess extends ProcessSpec, Scheduling {
   readonly execCPUAffinity?: CpuAffinity | undefined;
-  readonly consoleSize?: { readonly height: number | bigint; readonly width: number | bigint } | undefined;
+  readonly consoleSize?: ConsoleSize | undefined;
   readonly rlimits?: readonly Rlimit[] | undefined;
   readonly oomScoreAdj?: number | undefined;
 }
@@ -52,13 +53,76 @@ export interface ExecInput {
   readonly options: CreateOptions;
 }
 
+/**
+ * The cgroups of an exec'd process. `asked` is --cgroup, as runc takes it: one `PATH`, or any number of
+ * `CONTROLLER[,CONTROLLER]:PATH` (v1). Paths are below the container's own cgroup and must be there; elsewhere the process
+ * comes into the container's. `fallback`: where its init is now, by v2's account; "" when that is the container's.
+ */
+export function execCgroups(places: readonly Place[], asked: readonly string[], fallback: string): ExecCgroup[] {
+  const sub = subCgroups(places, asked);
+  return places.map((place) => {
+    const { hierarchy, path, version } = place;
+    const below = sub(place);
+    return below === undefined
+      ? { hierarchy, path, version, fallback: version === 2 ? fallback : "" }
+      : { hierarchy, path: `${path === "/" ? "" : path}/${below}`, version, fallback: "" };
+  });
+}
+
+/** Which cgroup below the container's a place is asked for; undefined for its own. */
+function subCgroups(places: readonly Place[], asked: readonly string[]): (place: Place) => string | undefined {
+  const [only, ...more] = asked;
+  if (only === undefined) return () => undefined;
+  if (!only.includes(":")) {
+    if (more.length > 0) throw badCgroup(only, "only one is possible without CONTROLLER: before it");
+    const below = subPath(only, only);
+    return () => below;
+  }
+  const byController = new Map<string, string | undefined>();
+  for (const each of asked) {
+    const [controllers = "", path, ...rest] = each.split(":");
+    if (path === undefined || rest.length > 0) throw badCgroup(each, "it is not CONTROLLER[,CONTROLLER]:PATH");
+    for (const controller of controllers.split(",")) {
+      if (byController.has(controller)) throw badCgroup(each, `${controller} is there twice`);
+      if (!places.some((place) => place.version === 1 && place.controllers.includes(controller))) {
+        throw badCgroup(each, `the container has no v1 cgroup of the controller ${JSON.stringify(controller)}`);
+      }
+      byController.set(controller, subPath(path, each));
+    }
+  }
+  return (place) => {
+    const paths = place.controllers.flatMap((controller) => byController.get(controller) ?? []);
+    if (new Set(paths).size > 1) {
+      throw badCgroup(
+        asked.join(" "),
+        `${place.controllers.join(" and ")} are one hierarchy, with one cgroup a process`,
+      );
+    }
+    return paths[0];
+  };
+}
+
+function subPath(path: string, option: string): string | undefined {
+  const names = path.split("/").filter((name) => name !== "" && name !== ".");
+  if (names.includes("..")) throw badCgroup(option, 'a path below the container\'s cgroup has no ".."');
+  if (path === "") throw badCgroup(option, "the path is missing");
+  return names.length === 0 ? undefined : names.join("/");
+}
+
+function badCgroup(option: string, why: string): TsrunError {
+  return new TsrunError("usage", `--cgroup ${JSON.stringify(option)}: ${why}`, {
+    advice: "PATH, or CONTROLLER[,CONTROLLER]:PATH for v1 controllers; below the container's own cgroup",
+  });
+}
+
 /** What `exec` without `--process` may say about the process. */
 export interface ExecOverrides {
   readonly args: readonly string[];
   /** Added to the container's environment. */
   readonly env: readonly string[];
   readonly cwd: string | undefined;
-  readonly user: { readonly uid: number; readonly gid: number } | undefined;
+  /** Without gid it stays the container's. */
+  readonly user: { readonly uid: number; readonly gid: number | undefined } | undefined;
   readonly additionalGids: readonly number[];
   /** --cap: into the bounding, effective and permitted sets, never the inheritable one (CVE-2022-29162). */
   readonly capabilities: readonly string[];
@@ -84,35 +148,53 @@ function withInherited(process: ExecProcess, own: ExecProcess | undefined): Exec
   return { ...process, ...inherited };
 }
 
-/** The process of an `exec` from the container's own and the command line. */
+/**
+ * The process of an `exec` from the container's own and the command line. Inheritable and ambient capabilities are those
+ * that config.json asks for: --cap adds to neither, except that one which is inheritable may be ambient, too (as runc).
+ */
 export function execProcess(own: ExecProcess | undefined, overrides: ExecOverrides): ExecProcess {
   const extra = overrides.capabilities;
-  const { bounding = [], effective = [], permitted = [] } = own?.capabilities ?? {};
+  const { bounding = [], effective = [], permitted = [], inheritable = [], ambient = [] } = own?.capabilities ?? {};
   const capabilities: CapabilityNames = {
     bounding: [...bounding, ...extra],
     effective: [...effective, ...extra],
     permitted: [...permitted, ...extra],
-    inheritable: [],
-    ambient: [],
+    inheritable,
+    ambient: [...ambient, ...extra.filter((name) => inheritable.includes(name))],
   };
-  const user = own?.user ?? {};
+  const { user = {} } = own ?? {};
+  const { consoleSize: _, ...rest } = own ?? {};
   return {
+    ...rest,
     args: overrides.args,
     env: [...(own?.env ?? []), ...overrides.env],
     cwd: overrides.cwd ?? own?.cwd ?? "/",
     user: {
       ...user,
-      ...(overrides.user !== undefined && { uid: overrides.user.uid, gid: overrides.user.gid }),
+      ...(overrides.user !== undefined && { uid: overrides.user.uid }),
+      ...(overrides.user?.gid !== undefined && { gid: overrides.user.gid }),
       additionalGids: [...(user.additionalGids ?? []), ...overrides.additionalGids],
     },
     terminal: overrides.terminal,
     capabilities,
     noNewPrivileges: overrides.noNewPrivileges ?? own?.noNewPrivileges ?? false,
-    ...(own?.rlimits !== undefined && { rlimits: own.rlimits }),
-    ...(own?.oomScoreAdj !== undefined && { oomScoreAdj: own.oomScoreAdj }),
-    ...(own?.execCPUAffinity !== undefined && { execCPUAffinity: own.execCPUAffinity }),
-    apparmorProfile: overrides.apparmorProfile,
-    selinuxLabel: overrides.selinuxLabel,
+    ...(overrides.apparmorProfile !== undefined && { apparmorProfile: overrides.apparmorProfile }),
+    ...(overrides.selinuxLabel !== undefined && { selinuxLabel: overrides.selinuxLabel }),
+  };
+}
+
+/**
+ * The process of --process FILE: what it leaves out of what limits it is the container's own (as runc); withInherited
+ * does the same for both kinds.
+ */
+export function completeProcess(own: ExecProcess | undefined, given: ExecProcess): ExecProcess {
+  const capabilities = given.capabilities ?? own?.capabilities;
+  const oomScoreAdj = given.oomScoreAdj ?? own?.oomScoreAdj;
+  return {
+    ...given,
+    user: { ...given.user, umask: given.user?.umask ?? own?.user?.umask },
+    ...(capabilities !== undefined && { capabilities }),
+    ...(oomScoreAdj !== undefined && { oomScoreAdj }),
   };
 }
 
@@ -180,7 +262,7 @@ export function compileExec(input: ExecInput): { readonly plan: Plan; readonly w
     { kind: "sync.wait", point: point("host-ready") },
     ...keyringSteps(id, userNamespace, options.noNewKeyring, process, facts),
     { kind: "process.setsid" },
-    ...openConsole(process, false),
+    ...openConsole(process, options.console, false),
     ...finishSteps(
       {
         process,

@@ -2,13 +2,20 @@ import type { Config } from "../../spec-schemas/config.ts";
 import type { AbsPath, ContainerId } from "../core/brands.ts";
 import type { HostFacts } from "../host/facts.ts";
 
+/** In characters. */
+export interface ConsoleSize {
+  readonly height: number | bigint;
+  readonly width: number | bigint;
+}
+
 /** What the caller of create or run asked for, beside config.json. */
 export interface CreateOptions {
   /** --console-socket; "pair": run in the foreground, the terminal's master comes back to tsrun. */
   readonly console:
     | { readonly kind: "none" }
     | { readonly kind: "socket"; readonly path: string }
-    | { readonly kind: "pair" };
+    /** `size`: that of the caller's terminal, if it has one. */
+    | { readonly kind: "pair"; readonly size?: ConsoleSize | undefined };
   readonly noPivot: boolean;
   readonly noNewKeyring: boolean;
   /** Descriptors from 3 on that the program keeps. */

@@ -1,5 +1,6 @@
 import type { Resources } from "../../spec-schemas/config.ts";
 import { TsrunError } from "../core/errors.ts";
+import type { PresentLimits } from "../host/facts.ts";
 
 /** One write to a file of a cgroup, or to the first of several files that is there. */
 export type Write =
@@ -30,4 +31,21 @@ export function checkSwap({ limit, swap }: NonNullable<Resources["memory"]>): vo
   if ((swap as number | bigint) < (limit as number | bigint)) {
     throw new TsrunError("config", `${where}: ${swap} is below the limit of memory, ${limit}`);
   }
+}
+
+/** config-linux.md, checkBeforeUpdate: v2 would kill for a limit below what is in use. */
+export function checkUsage(
+  { limit, checkBeforeUpdate }: NonNullable<Resources["memory"]>,
+  present: PresentLimits | undefined,
+): void {
+  const usage = present?.memoryUsage;
+  if (checkBeforeUpdate !== true || usage === undefined || amount(limit) === undefined || Number(limit) === -1) return;
+  if (BigInt(limit as number | bigint) >= usage) return;
+  throw new TsrunError(
+    "config",
+    `/linux/resources/memory/limit: ${limit} is below the ${usage} bytes that are in use`,
+    {
+      advice: "checkBeforeUpdate asks for this error",
+    },
+  );
 }

@@ -1,24 +1,28 @@
 /** linux.resources as writes to the files of v1 controllers (Documentation/admin-guide/cgroup-v1). */
 import type { Resources } from "../../spec-schemas/config.ts";
 import { TsrunError } from "../core/errors.ts";
-import { amount, checkSwap, type Write, write } from "./resource-writes.ts";
+import type { PresentLimits } from "../host/facts.ts";
+import { amount, checkSwap, checkUsage, type Write, write } from "./resource-writes.ts";
 
-export function memoryV1({ memory = {} }: Resources, fresh: boolean): Write[] {
+export function memoryV1({ memory = {} }: Resources, present: PresentLimits | undefined): Write[] {
   const writes: Write[] = [];
   const limit = amount(memory.limit);
   const swap = amount(memory.swap);
   checkSwap(memory);
+  checkUsage(memory, present);
   // Since Linux 5.11 it is always so; "false" is the kernel's to refuse.
   if (memory.useHierarchy === true) {
     writes.push({ first: [["memory.use_hierarchy", "1"]], missing: true });
   } else if (memory.useHierarchy === false) writes.push(write("memory.use_hierarchy", "0"));
   const swapFile = "memory.memsw.limit_in_bytes";
   if (swap !== undefined) {
-    // The kernel wants memory+swap at or above memory at every moment, whichever way the two go.
-    if (!fresh && swap !== "-1") writes.push(write(swapFile, "-1"));
-    if (swap === "-1") writes.push(write(swapFile, swap));
-    if (limit !== undefined) writes.push(write("memory.limit_in_bytes", limit));
-    if (swap !== "-1") writes.push(write(swapFile, swap));
+    const swapWrite = write(swapFile, swap);
+    const limitWrite = limit === undefined ? [] : [write("memory.limit_in_bytes", limit)];
+    // The kernel wants memory+swap at or above memory at every moment. A new cgroup has no limit of either. If the new
+    // memory+swap is below the present memory, the new memory, which is below it, goes first; and it is below the
+    // present memory+swap, so that it may.
+    const first = present === undefined ? swap === "-1" : swap === "-1" || BigInt(swap) >= (present.memoryLimit ?? 0n);
+    writes.push(...(first ? [swapWrite, ...limitWrite] : [...limitWrite, swapWrite]));
   } else if (limit !== undefined) {
     // No limit of memory is one of memory and swap neither, as in runc; without swap accounting there is none.
     if (limit === "-1") writes.push({ first: [[swapFile, "-1"]], missing: true });
@@ -30,7 +34,7 @@ export function memoryV1({ memory = {} }: Resources, fresh: boolean): Write[] {
   const kernel = amount(memory.kernel);
   if (kernel !== undefined && kernel !== "-1") writes.push(write("memory.kmem.limit_in_bytes", kernel));
   const kernelTcp = amount(memory.kernelTCP);
-  if (kernelTcp !== undefined && !(fresh && kernelTcp === "-1")) {
+  if (kernelTcp !== undefined && !(present === undefined && kernelTcp === "-1")) {
     writes.push(write("memory.kmem.tcp.limit_in_bytes", kernelTcp));
   }
   if (memory.swappiness !== undefined) writes.push(write("memory.swappiness", memory.swappiness));
@@ -40,7 +44,7 @@ export function memoryV1({ memory = {} }: Resources, fresh: boolean): Write[] {
   return writes;
 }
 
-export function cpuV1({ cpu = {} }: Resources, fresh: boolean): Write[] {
+export function cpuV1({ cpu = {} }: Resources, present: PresentLimits | undefined): Write[] {
   const writes: Write[] = [];
   const { idle } = cpu;
   // An idle group has no weight to be set (EINVAL): out of it first, into it last.
@@ -51,7 +55,7 @@ export function cpuV1({ cpu = {} }: Resources, fresh: boolean): Write[] {
   const period = amount(cpu.period);
   const quota = amount(cpu.quota);
   const burst = cpu.burst;
-  if (!fresh) {
+  if (present !== undefined) {
     // The kernel checks each write against the values that are there: burst within quota, quota within the parent's
     // part of the period.
     if (burst !== undefined) writes.push(write("cpu.cfs_burst_us", "0"));
@@ -59,11 +63,17 @@ export function cpuV1({ cpu = {} }: Resources, fresh: boolean): Write[] {
   }
   if (period !== undefined) writes.push(write("cpu.cfs_period_us", period));
   if (quota !== undefined) writes.push(write("cpu.cfs_quota_us", quota));
-  if (burst !== undefined && !(fresh && Number(burst) === 0)) writes.push(write("cpu.cfs_burst_us", burst));
+  if (burst !== undefined && !(present === undefined && Number(burst) === 0))
+    writes.push(write("cpu.cfs_burst_us", burst));
+  const realtime: Write[] = [];
   const realtimePeriod = amount(cpu.realtimePeriod);
-  if (realtimePeriod !== undefined) writes.push(write("cpu.rt_period_us", realtimePeriod));
+  if (realtimePeriod !== undefined) realtime.push(write("cpu.rt_period_us", realtimePeriod));
   const realtimeRuntime = amount(cpu.realtimeRuntime);
-  if (realtimeRuntime !== undefined) writes.push(write("cpu.rt_runtime_us", realtimeRuntime));
+  if (realtimeRuntime !== undefined) realtime.push(write("cpu.rt_runtime_us", realtimeRuntime));
+  // The runtime must be within the period at every moment: where the new period has no room for the present runtime, the
+  // new runtime goes first.
+  if (realtimePeriod !== undefined && (present?.realtimeRuntime ?? 0n) > BigInt(realtimePeriod)) realtime.reverse();
+  writes.push(...realtime);
   return writes;
 }
 

@@ -5,7 +5,8 @@
  */
 import type { Resources } from "../../spec-schemas/config.ts";
 import { TsrunError } from "../core/errors.ts";
-import { amount, checkSwap, type Write, write } from "./resource-writes.ts";
+import type { PresentLimits } from "../host/facts.ts";
+import { amount, checkSwap, checkUsage, type Write, write } from "./resource-writes.ts";
 
 function refuse(pointer: string, why: string): never {
   throw new TsrunError("unsupported", `${pointer}: cgroup v2 ${why}`);
@@ -14,7 +15,7 @@ function refuse(pointer: string, why: string): never {
 /** -1 is "max". */
 const bytes = (value: string): string => (value === "-1" ? "max" : value);
 
-export function memoryV2({ memory = {} }: Resources): Write[] {
+export function memoryV2({ memory = {} }: Resources, present: PresentLimits | undefined): Write[] {
   const at = "/linux/resources/memory";
   for (const name of ["kernel", "kernelTCP"] as const) {
     const value = amount(memory[name]);
@@ -24,6 +25,7 @@ export function memoryV2({ memory = {} }: Resources): Write[] {
   if (memory.disableOOMKiller === true) refuse(`${at}/disableOOMKiller`, "cannot switch the OOM killer off");
   if (memory.useHierarchy === false) refuse(`${at}/useHierarchy`, "always counts what is below");
   checkSwap(memory);
+  checkUsage(memory, present);
   const writes: Write[] = [];
   const limit = amount(memory.limit);
   const swap = swapLimit(memory);
@@ -58,7 +60,7 @@ export function cpuWeight(shares: number | bigint): number {
 /** The kernel's default period in microseconds. */
 const DEFAULT_PERIOD = "100000";
 
-export function cpuV2({ cpu = {} }: Resources, fresh: boolean): Write[] {
+export function cpuV2({ cpu = {} }: Resources, present: PresentLimits | undefined): Write[] {
   const at = "/linux/resources/cpu";
   if (amount(cpu.realtimeRuntime) !== undefined) refuse(`${at}/realtimeRuntime`, "has no real-time budget");
   if (amount(cpu.realtimePeriod) !== undefined) refuse(`${at}/realtimePeriod`, "has no real-time budget");
@@ -70,12 +72,15 @@ export function cpuV2({ cpu = {} }: Resources, fresh: boolean): Write[] {
   if (idle !== undefined && idle > 0) writes.push(write("cpu.idle", idle));
   const quota = amount(cpu.quota);
   const period = amount(cpu.period);
-  if (!fresh && burst !== undefined) writes.push(write("cpu.max.burst", "0"));
+  if (present !== undefined && burst !== undefined) writes.push(write("cpu.max.burst", "0"));
   if (quota !== undefined || period !== undefined) {
-    const budget = quota === undefined || Number(quota) < 0 ? "max" : quota;
-    writes.push(write("cpu.max", `${budget} ${period ?? DEFAULT_PERIOD}`));
+    const budget = quota === undefined ? (present?.cpuQuota ?? "max") : Number(quota) < 0 ? "max" : quota;
+    // A quota alone leaves the period that is there.
+    const length = period ?? (present === undefined ? DEFAULT_PERIOD : undefined);
+    writes.push(write("cpu.max", length === undefined ? budget : `${budget} ${length}`));
   }
-  if (burst !== undefined && !(fresh && Number(burst) === 0)) writes.push(write("cpu.max.burst", burst));
+  if (burst !== undefined && !(present === undefined && Number(burst) === 0))
+    writes.push(write("cpu.max.burst", burst));
   return writes;
 }
 

@@ -5,6 +5,7 @@
  */
 import type { Resources } from "../../spec-schemas/config.ts";
 import { TsrunError } from "../core/errors.ts";
+import type { PresentLimits } from "../host/facts.ts";
 import type { HostStep } from "../plan/vocabulary.ts";
 import type { Place } from "./kill.ts";
 import type { Write } from "./resource-writes.ts";
@@ -21,7 +22,7 @@ import {
 } from "./resources-v1.ts";
 import { cpuV2, hugetlbV2, ioV2, memoryV2 } from "./resources-v2.ts";
 
-type Writer = (resources: Resources, fresh: boolean) => Write[];
+type Writer = (resources: Resources, present: PresentLimits | undefined) => Write[];
 
 interface Part {
   /** The property, for messages. */
@@ -55,34 +56,40 @@ const has = (places: readonly Place[], version: 1 | 2, controller: string): Plac
   places.find((place) => place.version === version && place.controllers.includes(controller));
 
 /**
- * `fresh`: the cgroup is a new one, whose values are the kernel's defaults. Throws `unsupported` naming the property when
+ * `present`: what the files of a running container say; undefined for new cgroups, whose values are the kernel's defaults
+ * and which go when the plan fails. Throws `unsupported` naming the property when
  * its controller is missing on this host, or v2 has no such thing.
  */
-export function resourceSteps(resources: Resources, places: readonly Place[], fresh: boolean): ResourceSteps {
+export function resourceSteps(
+  resources: Resources,
+  places: readonly Place[],
+  present?: PresentLimits | undefined,
+): ResourceSteps {
   const limits: HostStep[] = [];
   const processLimits: HostStep[] = [];
   const needed = new Set<string>();
+  const stays = present !== undefined;
   for (const { at, v1, v2 } of parts) {
     const [controller, writer] = v1;
     const place = has(places, 1, controller);
     if (place !== undefined) {
-      const steps = writeSteps(place, writer(resources, fresh));
+      const steps = writeSteps(place, stays, writer(resources, present));
       (controller === "pids" ? processLimits : limits).push(...steps);
       continue;
     }
     const unified = v2 === undefined ? undefined : has(places, 2, v2[0]);
     if (v2 === undefined || unified === undefined) {
-      if (writer(resources, fresh).length > 0) throw missing(`/linux/resources/${at}`, controller);
+      if (writer(resources, present).length > 0) throw missing(`/linux/resources/${at}`, controller);
       continue;
     }
-    const steps = writeSteps(unified, v2[1](resources, fresh));
+    const steps = writeSteps(unified, stays, v2[1](resources, present));
     if (steps.length > 0) needed.add(v2[0]);
     (controller === "pids" ? processLimits : limits).push(...steps);
   }
-  const unified = unifiedSteps(resources.unified, places, needed);
+  const unified = unifiedSteps(resources.unified, places, stays, needed);
   return {
-    limits: [...limits, ...unified.filter(({ file }) => !file.startsWith("pids."))],
-    processLimits: [...processLimits, ...unified.filter(({ file }) => file.startsWith("pids."))],
+    limits: [...limits, ...unified.filter(([file]) => !file.startsWith("pids.")).map(([, step]) => step)],
+    processLimits: [...processLimits, ...unified.filter(([file]) => file.startsWith("pids.")).map(([, step]) => step)],
     needed: [...needed],
   };
 }
@@ -93,26 +100,32 @@ function missing(pointer: string, controller: string): TsrunError {
   });
 }
 
-function writeSteps({ hierarchy, path }: Place, writes: readonly Write[]): HostStep[] {
-  return writes.map((write) =>
-    "file" in write
-      ? { kind: "cgroup.write", hierarchy, path, file: write.file, value: write.value }
-      : {
-          kind: "cgroup.writeFirst",
-          hierarchy,
-          path,
-          files: write.first.map(([file]) => file),
-          values: write.first.map(([, value]) => value),
-          missing: write.missing,
-        },
-  );
+/** `stays`: undoing the plan does not remove the cgroup (update); withUndo then says what was in the files. */
+function writeSteps({ hierarchy, path }: Place, stays: boolean, writes: readonly Write[]): HostStep[] {
+  return writes.map((write) => {
+    if (!stays && "file" in write) {
+      return { kind: "cgroup.write", hierarchy, path, file: write.file, value: write.value };
+    }
+    const first = "file" in write ? [[write.file, write.value] as const] : write.first;
+    const files = first.map(([file]) => file);
+    const values = first.map(([, value]) => value);
+    const missing = "file" in write ? false : write.missing;
+    return stays
+      ? { kind: "cgroup.update", hierarchy, path, files, values, before: files.map(() => ""), missing }
+      : { kind: "cgroup.writeFirst", hierarchy, path, files, values, missing };
+  });
 }
 
 /** These move, stop or end processes: no resources, and fatal before the container's process is there. */
 const operations = new Set(["cgroup.procs", "cgroup.threads", "cgroup.freeze", "cgroup.kill"]);
 
 /** config-linux.md, Unified: every key is a file, known to us or not; its controller must be there. */
-function unifiedSteps(unified: Resources["unified"], places: readonly Place[], needed: Set<string>) {
+function unifiedSteps(
+  unified: Resources["unified"],
+  places: readonly Place[],
+  stays: boolean,
+  needed: Set<string>,
+): (readonly [file: string, step: HostStep])[] {
   const entries = Object.entries(unified ?? {});
   if (entries.length === 0) return [];
   const at = "/linux/resources/unified";
@@ -133,6 +146,7 @@ function unifiedSteps(unified: Resources["unified"], places: readonly Place[], n
       if (!place.controllers.includes(controller)) throw missing(pointer, controller);
       needed.add(controller);
     }
-    return { kind: "cgroup.write", hierarchy: place.hierarchy, path: place.path, file, value } as const;
+    const [step] = writeSteps(place, stays, [{ file, value }]);
+    return [file, step as HostStep];
   });
 }

@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { errorCode } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { below, parseMemberships, words } from "./cgroup-facts.ts";
-import type { CgroupPlace, Hierarchy } from "./facts.ts";
+import type { CgroupPlace, Hierarchy, PresentLimits } from "./facts.ts";
 
 /** Where a cgroup is. */
 type Directory = Pick<CgroupPlace, "hierarchy" | "path">;
@@ -104,4 +104,31 @@ export function memoryUsage(cgroups: readonly CgroupPlace[]): bigint | undefined
   if (cgroup === undefined) return undefined;
   const text = readIn(directoryOf(cgroup), cgroup.version === 1 ? "memory.usage_in_bytes" : "memory.current");
   return text === undefined || text === "" ? undefined : BigInt(text);
+}
+
+/** The text of a file of a cgroup, without the line end, or undefined when it is not there. */
+export function readCgroupFile(cgroup: Directory, file: string): string | undefined {
+  try {
+    return readIn(directoryOf(cgroup), file);
+  } catch (error) {
+    // EOPNOTSUPP: a pressure file where the kernel does not measure pressure.
+    if (error instanceof TsrunError && errorCode(error.cause) === "ENOTSUP") return undefined;
+    throw error;
+  }
+}
+
+/** What the limits of a running container are now, for update. */
+export function readPresentLimits(cgroups: readonly CgroupPlace[]): PresentLimits {
+  const text = (version: 1 | 2, controller: string, file: string): string | undefined => {
+    const cgroup = cgroups.find((each) => each.version === version && each.controllers.includes(controller));
+    return cgroup === undefined ? undefined : readCgroupFile(cgroup, file);
+  };
+  const number = (value: string | undefined): bigint | undefined =>
+    value !== undefined && /^-?\d+$/.test(value) ? BigInt(value) : undefined;
+  return {
+    memoryLimit: number(text(1, "memory", "memory.limit_in_bytes")),
+    memoryUsage: memoryUsage(cgroups),
+    cpuQuota: text(2, "cpu", "cpu.max")?.split(" ", 1)[0],
+    realtimeRuntime: number(text(1, "cpu", "cpu.rt_runtime_us")),
+  };
 }

@@ -63,3 +63,15 @@ export interface CgroupPlace {
   /** tsrun made it, so delete removes it. */
   readonly created: boolean;
 }
+
+/** What a running container's cgroups say, as far as the order or the meaning of an update's writes depends on it. */
+export interface PresentLimits {
+  /** v1, memory.limit_in_bytes: bytes. */
+  readonly memoryLimit?: bigint | undefined;
+  /** memory.usage_in_bytes or memory.current: bytes. */
+  readonly memoryUsage?: bigint | undefined;
+  /** v2, cpu.max: microseconds, or "max". */
+  readonly cpuQuota?: string | undefined;
+  /** v1, cpu.rt_runtime_us: microseconds. */
+  readonly realtimeRuntime?: bigint | undefined;
+}

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { errorCode } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 
@@ -45,4 +45,25 @@ export function identityOf(pid: number): { readonly pid: number; readonly startT
 /** This process, as others can check that it lives. */
 export function ownIdentity(): { readonly pid: number; readonly startTime: bigint } {
   return identityOf(process.pid);
+}
+
+/** The processes of the pid namespace that a process is in, sorted; not those of namespaces below it. */
+export function processesInPidNamespaceOf(pid: number): number[] {
+  const wanted = pidNamespaceOf(pid);
+  if (wanted === undefined) return [];
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((each) => pidNamespaceOf(each) === wanted)
+    .sort((a, b) => a - b);
+}
+
+function pidNamespaceOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === "ENOENT" || code === "ESRCH") return undefined;
+    throw error;
+  }
 }

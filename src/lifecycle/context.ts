@@ -18,9 +18,13 @@ export type KillPoint =
   | "poststop" // hooks have run
   | "renamed"; // the id is free again
 
+/** The plans in which a test can ask for a fault. */
+export const planNames = ["create", "start", "exec", "delete", "kill", "pause", "resume", "update"] as const;
+export type PlanName = (typeof planNames)[number];
+
 /** A fault that a test asks for with --test-fault. */
 export type FaultRequest =
-  | { readonly kind: "step"; readonly plan: "create" | "start" | "exec" | "delete" | "kill"; readonly fault: Fault }
+  | { readonly kind: "step"; readonly plan: PlanName; readonly fault: Fault }
   | { readonly kind: "point"; readonly point: KillPoint };
 
 export interface Context {
@@ -35,7 +39,7 @@ export function reached(context: Context, point: KillPoint): void {
 }
 
 /** The fault of a plan, if a test asked for one in it. */
-export function faultOf(context: Context, plan: "create" | "start" | "exec" | "delete" | "kill"): Fault | undefined {
+export function faultOf(context: Context, plan: PlanName): Fault | undefined {
   return context.fault?.kind === "step" && context.fault.plan === plan ? context.fault.fault : undefined;
 }
 

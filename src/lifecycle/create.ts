@@ -5,7 +5,7 @@
  * journal says what to undo; tsrun-init ends by itself when its creator dies before `commit`.
  */
 import { renameSync, rmSync, writeFileSync } from "node:fs";
-import { isAbsolute, resolve } from "node:path";
+import { resolve } from "node:path";
 import { loadBundle } from "../bundle/load.ts";
 import { compileCreate } from "../compile/create.ts";
 import type { CreateOptions } from "../compile/input.ts";
@@ -17,13 +17,14 @@ import type { LaunchState } from "../host/facts.ts";
 import { identityOf, ownIdentity } from "../host/process.ts";
 import { readHostFacts } from "../host/read.ts";
 import { withMissing } from "../host/resctrl.ts";
-import { openSession, type Session } from "../native/native.ts";
+import { openSession, type Session, terminalSize } from "../native/native.ts";
 import { encodePlan } from "../plan/encode.ts";
 import type { Plan } from "../plan/vocabulary.ts";
 import type { ContainerRecord } from "../state/record.ts";
 import { directoryOf, makeDirectory, seccompCacheOf, writeRecord } from "../state/store.ts";
+import { readActivation, withActivation } from "./activation.ts";
 import { type Context, faultOf, reached } from "./context.ts";
-import { destroy, reclaimHalfMade, removeFromStore } from "./delete.ts";
+import { reclaimHalfMade, removeFromStore } from "./delete.ts";
 import { throwFailure } from "./failure-text.ts";
 import type { Trace } from "./trace.ts";
 
@@ -52,9 +53,12 @@ export interface Created {
 export function create(context: Context, request: CreateRequest, trace?: Trace): Created {
   const { root } = context;
   const { id } = request;
-  const { bundle, rootfs, config, text } = loadBundle(request.bundle, request.configFile);
-  const facts = readHostFacts({ resctrl: config.linux?.intelRdt !== undefined });
-  checkPreservedFds(facts.launch, request.preserveFds);
+  const { bundle, rootfs, config: written, text } = loadBundle(request.bundle, request.configFile);
+  const facts = readHostFacts({ resctrl: written.linux?.intelRdt !== undefined });
+  const activation = readActivation(process.env, process.pid, context.log);
+  const preserveFds = activation.listenFds + request.preserveFds;
+  checkPreservedFds(facts.launch, preserveFds);
+  const config = withActivation(written, activation, directoryOf(root, id));
   const pidFile = request.pidFile === undefined ? undefined : resolve(request.pidFile);
   const compiled = compileCreate({
     id,
@@ -63,10 +67,10 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
     config,
     facts,
     options: {
-      console: absoluteConsole(request.console),
+      console: hostConsole(request.console, config.process?.terminal),
       noPivot: request.noPivot,
       noNewKeyring: request.noNewKeyring,
-      preserveFds: request.preserveFds,
+      preserveFds,
       pidfdSocket: request.pidfdSocket === undefined ? undefined : resolve(request.pidfdSocket),
       stateDirectory: directoryOf(root, id),
       seccompCache: seccompCacheOf(root),
@@ -87,6 +91,7 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
       detachRoot: compiled.record.detachRoot,
       pidFile: pidFile === undefined ? "" : temporaryOf(pidFile, id),
     },
+    notify: activation.notifyAddress !== undefined,
     reached: (point) => reached(context, point),
   });
   for (const warning of compiled.warnings) context.log.warn(warning);
@@ -124,10 +129,13 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
   }
 }
 
-export function absoluteConsole(console: CreateOptions["console"]): CreateOptions["console"] {
-  return console.kind === "socket" && !isAbsolute(console.path)
-    ? { kind: "socket", path: resolve(console.path) }
-    : console;
+/** The console with what is to be known of the host: the socket's whole path, the size of our own terminal. */
+export function hostConsole(
+  console: CreateOptions["console"],
+  terminal: boolean | undefined,
+): CreateOptions["console"] {
+  if (console.kind === "socket") return { kind: "socket", path: resolve(console.path) };
+  return console.kind === "pair" && terminal === true ? { kind: "pair", size: terminalSize() } : console;
 }
 
 /** --preserve-fds must name the caller's descriptors, never Node's own that took a free number. */
@@ -152,10 +160,4 @@ export function writePidFile(path: string, pid: number, id: string): void {
     rmSync(temporary, { force: true });
     throw new TsrunError("usage", `cannot write the pid file ${path}: ${reasonOf(error)}`);
   }
-}
-
-/** Ends a created container whose start failed in `run`; the error that led here is the one to report. */
-export function abandon(context: Context, created: Created): void {
-  created.session.close();
-  destroy(context, created.record, { kill: true });
 }

@@ -4,10 +4,11 @@ import { resolve } from "node:path";
 import { loadProcess } from "../bundle/load.ts";
 import {
   compileExec,
-  type ExecCgroup,
+  completeProcess,
   type ExecInput,
   type ExecOverrides,
   type ExecProcess,
+  execCgroups,
   execProcess,
 } from "../compile/exec.ts";
 import type { CreateOptions } from "../compile/input.ts";
@@ -24,7 +25,7 @@ import type { ContainerRecord } from "../state/record.ts";
 import { directoryOf, seccompCacheOf } from "../state/store.ts";
 import { configOf } from "./config-copy.ts";
 import { type Context, faultOf } from "./context.ts";
-import { absoluteConsole, checkPreservedFds, writePidFile } from "./create.ts";
+import { checkPreservedFds, hostConsole, writePidFile } from "./create.ts";
 import { throwFailure } from "./failure-text.ts";
 import type { Trace } from "./trace.ts";
 
@@ -40,6 +41,8 @@ export interface ExecRequest {
   readonly preserveFds: number;
   readonly pidfdSocket: string | undefined;
   readonly ignorePaused: boolean;
+  /** --cgroup. */
+  readonly cgroups: readonly string[];
 }
 
 /** Returns the exit status for the shell: the program's, 128 + n after signal n, 0 when detached. */
@@ -54,18 +57,16 @@ export function exec(context: Context, request: ExecRequest, trace?: Trace): num
   const config = configOf(root, id);
   const process: ExecProcess =
     request.process.kind === "file"
-      ? loadProcess(request.process.path)
+      ? completeProcess(config.process, loadProcess(request.process.path))
       : execProcess(config.process, request.process.overrides);
   // The program's own terminal is relayed when we stay; detached it has to go to somebody.
-  const console: CreateOptions["console"] =
-    request.console.kind === "none" && process.terminal === true && !request.detach
-      ? { kind: "pair" }
-      : absoluteConsole(request.console);
+  const foreground = request.console.kind === "none" && process.terminal === true && !request.detach;
+  const console = hostConsole(foreground ? { kind: "pair" } : request.console, process.terminal);
   const input: ExecInput = {
     container: { id, bundle: record.bundle, rootfs: record.rootfs, config, facts },
     process,
     init: record.init,
-    cgroups: execCgroups(record, facts),
+    cgroups: execCgroups(record.cgroups, request.cgroups, presentCgroup(record, facts)),
     resctrl: record.resctrl,
     entry: status === "paused" ? "moved" : "born",
     options: {
@@ -110,19 +111,12 @@ function isAtProcessLimit({ kind, errno }: StepFailure): boolean {
   return (kind === "process.spawn" || kind === "process.fork") && errno === constants.errno.EAGAIN;
 }
 
-/** Where the container's processes belong. On v2 init may have moved to a child cgroup: then the container's has no room. */
-function execCgroups(record: ContainerRecord, facts: HostFacts): ExecCgroup[] {
-  return record.cgroups.map(({ hierarchy, path, version }) => ({
-    hierarchy,
-    path,
-    version,
-    fallback: version === 2 ? fallbackOf(record, facts, hierarchy, path) : "",
-  }));
-}
-
-function fallbackOf(record: ContainerRecord, facts: HostFacts, hierarchy: string, path: string): string {
-  const mounted = facts.cgroup.hierarchies.find(({ mountPoint }) => mountPoint === hierarchy);
-  const now = mounted === undefined ? undefined : cgroupOf(record.init.pid, mounted);
-  if (now === undefined) throw new TsrunError("wrong-state", `exec ${record.id}: container not running`);
-  return now === path ? "" : now;
+/** On v2 init may have moved to a child of the container's cgroup, which has no room for processes then; "" if it has not. */
+function presentCgroup({ id, init, cgroups }: ContainerRecord, facts: HostFacts): string {
+  const place = cgroups.find(({ version }) => version === 2);
+  if (place === undefined) return "";
+  const mounted = facts.cgroup.hierarchies.find(({ mountPoint }) => mountPoint === place.hierarchy);
+  const now = mounted === undefined ? undefined : cgroupOf(init.pid, mounted);
+  if (now === undefined) throw new TsrunError("wrong-state", `exec ${id}: container not running`);
+  return now === place.path ? "" : now;
 }

@@ -4,6 +4,7 @@
  */
 import type { Features } from "../../spec-schemas/features.ts";
 import { capabilityNames } from "../compile/capabilities.ts";
+import { PIDFD_ANNOTATION } from "../compile/create.ts";
 import { hookNames } from "../compile/hooks.ts";
 import { KEEP_GROUPS_ANNOTATION } from "../compile/identity.ts";
 import { MOUNT_CONTEXT_ANNOTATION } from "../compile/lsm.ts";
@@ -61,6 +62,7 @@ export function features(): Features {
       "org.opencontainers.runc.checkpoint.enabled": "false",
     },
     potentiallyUnsafeConfigAnnotations: [
+      PIDFD_ANNOTATION,
       KEEP_GROUPS_ANNOTATION,
       FAIL_UNKNOWN_ANNOTATION,
       RECEIVER_ANNOTATION,

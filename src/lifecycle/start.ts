@@ -3,7 +3,7 @@
  * steps 8 and 10); a program that cannot be executed leaves it stopped, as runc does.
  */
 
-import { compileStart } from "../compile/start.ts";
+import { compileNotify, compileStart } from "../compile/start.ts";
 import type { ContainerId } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
 import { type Outcome, openSession, type Session } from "../native/native.ts";
@@ -12,19 +12,22 @@ import type { Plan } from "../plan/vocabulary.ts";
 import { findContainer } from "../state/liveness.ts";
 import { checkAllowed } from "../state/machine.ts";
 import type { ContainerRecord } from "../state/record.ts";
-import { directoryOf } from "../state/store.ts";
+import { directoryOf, hasNotifyDirectory } from "../state/store.ts";
+import { notifyAddressOf } from "./activation.ts";
 import { configHooks } from "./config-copy.ts";
 import { type Context, faultOf, reached } from "./context.ts";
 import { destroy } from "./delete.ts";
-import { throwFailure } from "./failure-text.ts";
+import { failureText, throwFailure } from "./failure-text.ts";
 import type { Trace } from "./trace.ts";
 
 export function start(context: Context, id: ContainerId, trace?: Trace): void {
   const { record, status } = findContainer(context.root, id);
   checkAllowed("start", id, status);
+  const address = notifyAddressOf(process.env, context.log);
   const session = openSession();
   try {
-    startIn(session, context, record, undefined, trace);
+    startIn(session, context, record, { created: undefined, notify: address !== undefined }, trace);
+    forwardReady(session, context, record, address);
   } finally {
     session.close();
   }
@@ -32,13 +35,13 @@ export function start(context: Context, id: ContainerId, trace?: Trace): void {
 
 /**
  * Starts a created container by a plan of this session. `created` is the plan that create ran, when it is at hand: a
- * failure behind the gate names a step of it.
+ * failure behind the gate names a step of it. `notify`: the caller has a service manager that waits for the container.
  */
 export function startIn(
   session: Session,
   context: Context,
   record: ContainerRecord,
-  created: Plan | undefined,
+  { created, notify }: { readonly created: Plan | undefined; readonly notify: boolean },
   trace?: Trace,
 ): void {
   if (!record.hasProcess) {
@@ -50,6 +53,7 @@ export function startIn(
     annotations: record.annotations,
     pid: record.init.pid,
     stateDirectory: directoryOf(context.root, record.id),
+    notify: notify && hasNotifyDirectory(context.root, record.id),
     hooks: record.hooks.poststart ? configHooks(context.root, record.id) : undefined,
   });
   const outcome = session.execute(encodePlan(plan), { fault: faultOf(context, "start") });
@@ -64,6 +68,19 @@ export function startIn(
     outcome.failure.side === "container" && created !== undefined ? { ...created, title: plan.title } : plan,
     outcome.failure,
   );
+}
+
+/** Waits until the container says that it is ready, and tells the service manager; a container runs also if that fails. */
+export function forwardReady(
+  session: Session,
+  context: Context,
+  record: ContainerRecord,
+  address: string | undefined,
+): void {
+  if (address === undefined || !hasNotifyDirectory(context.root, record.id)) return;
+  const plan = compileNotify(record.id, record.init, address);
+  const { failure } = session.execute(encodePlan(plan));
+  if (failure !== undefined) context.log.warn(failureText(plan, failure));
 }
 
 function endAfterFailure(context: Context, record: ContainerRecord, failure: NonNullable<Outcome["failure"]>): void {

@@ -2,7 +2,7 @@
 
 import { execFileSync } from "node:child_process";
 import { chmodSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { release, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Config } from "../../spec-schemas/config.ts";
 import { deviceSteps } from "../compile/devices.ts";
@@ -27,6 +27,12 @@ import { openSession, type StepFailure } from "./native.ts";
 
 export type Mounts = NonNullable<Config["mounts"]>;
 type Linux = NonNullable<Config["linux"]>;
+
+/** Whether the kernel that runs the test has what came with this version. */
+export function kernelAtLeast(major: number, minor: number): boolean {
+  const [, ownMajor, ownMinor] = /^(\d+)\.(\d+)/.exec(release()) ?? [];
+  return Number(ownMajor) > major || (Number(ownMajor) === major && Number(ownMinor) >= minor);
+}
 
 /** What `spec` writes. */
 export const defaultMounts: Mounts = [

@@ -22,6 +22,7 @@ import {
   defaultMounts,
   defaultNamespaces,
   hostMounts,
+  kernelAtLeast,
   type Mounts,
   mountAt,
   parseMounts,
@@ -174,6 +175,10 @@ describe("bind mounts", () => {
       ],
       script: "cat /proc/self/mountinfo",
     });
+    if (!kernelAtLeast(5, 12)) {
+      expect(failure).toMatchObject({ path: "rro", text: "recursive: needs Linux 5.12" });
+      return;
+    }
     expect(failure).toBeUndefined();
     expect(mountAt(output, "/alone/sub")).toBeUndefined();
     expect(mountAt(output, "/all")?.options).toContain("ro");
@@ -359,7 +364,9 @@ describe("bind mounts", () => {
       first: [...asHost(hostTmpfs(volume, MOUNT_ATTR.NOSUID)), ...inherited],
       script: "true",
     });
-    expect(failure).toMatchObject({ kind: "mount.bind", op: "mount_setattr", errno: 1 });
+    // Without mount_setattr a mount is attached before it is changed, and here the target is another namespace's.
+    if (!kernelAtLeast(5, 12)) expect(failure).toMatchObject({ kind: "mount.bind" });
+    else expect(failure).toMatchObject({ kind: "mount.bind", op: "mount_setattr", errno: 1 });
   });
 });
 

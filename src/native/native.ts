@@ -52,6 +52,8 @@ export interface ExitStatus {
   readonly kind: "exited" | "killed";
   /** Exit status or signal number. */
   readonly value: number;
+  /** Why the service manager could not be told that the container is ready. */
+  readonly notNotified?: string | undefined;
 }
 
 /** Runs the plans of one container and holds its process, descriptors and undo list. */
@@ -64,8 +66,13 @@ export interface Session {
   rollback(): void;
   /** Keeps the signals that tsrun gets from now on for `attach`; before start, so that none is lost. */
   watchSignals(): void;
-  /** Forwards signals, relays the terminal of console.pair, waits for the end (blocking). */
-  attach(): ExitStatus;
+  /** Processes that the container leaves become children of ours, and attach reaps them. Before start. */
+  adoptOrphans(): void;
+  /**
+   * Forwards signals, relays the terminal of console.pair, waits for the end (blocking). `notifyAddress`: where to tell
+   * that the container is ready, when it says so (notify.listen).
+   */
+  attach(notifyAddress?: string | undefined): ExitStatus;
   /** The container's steps as they stand now: those behind the gate run after `execute` has returned. */
   containerReports(): readonly StepReport[];
   close(): void;
@@ -97,13 +104,21 @@ interface NativeSession {
   commit(): NativeStatus | undefined;
   rollback(): void;
   watchSignals(): NativeStatus | undefined;
-  attach(): NativeStatus | { killed: boolean; value: number };
+  adoptOrphans(): NativeStatus | undefined;
+  attach(notifyAddress: string): NativeStatus | { killed: boolean; value: number; notify?: NativeStatus };
   containerReports(): Buffer;
   close(): void;
 }
+interface NativeOomWatch {
+  open(pid: number, startTime: bigint, hierarchy: string, path: string): NativeStatus | undefined;
+  next(timeoutMs: number): number | NativeStatus;
+  close(): void;
+}
 interface Addon {
+  readonly OomWatch: new () => NativeOomWatch;
   readonly Session: new (initPath: string) => NativeSession;
   lock(path: string, mode: number): number;
+  terminalSize(): [rows: number, columns: number] | undefined;
   knowsArchitecture(arch: number): boolean;
   readonly libseccompVersion: string;
   readonly vocabularyHash: number;
@@ -155,12 +170,12 @@ function kindOf(code: number): StepKind | "" {
   return "";
 }
 
+function statusText({ op, errno, path }: NativeStatus): string {
+  return `${operations[op] ?? op} ${path}: ${errnoText(errno)}`;
+}
+
 function check(status: NativeStatus | undefined, what: string): void {
-  if (status === undefined) return;
-  throw new TsrunError(
-    "internal",
-    `${what}: ${operations[status.op] ?? status.op} ${status.path}: errno ${status.errno}`,
-  );
+  if (status !== undefined) throw new TsrunError("internal", `${what}: ${statusText(status)}`);
 }
 
 /** Opens a session. Throws `internal` when the addon is missing or of another build. */
@@ -188,15 +203,52 @@ export function openSession(): Session {
     commit: () => check(native.commit(), "handing over to tsrun-init"),
     rollback: () => native.rollback(),
     watchSignals: () => check(native.watchSignals(), "watching signals"),
-    attach() {
-      const end = native.attach();
+    adoptOrphans: () => check(native.adoptOrphans(), "becoming a subreaper"),
+    attach(notifyAddress = "") {
+      const end = native.attach(notifyAddress);
       if ("op" in end) {
         check(end, "attaching to the container");
         throw new TsrunError("internal", "attaching to the container");
       }
-      return { kind: end.killed ? "killed" : "exited", value: end.value };
+      const notNotified = end.notify === undefined ? undefined : statusText(end.notify);
+      return { kind: end.killed ? "killed" : "exited", value: end.value, ...(notNotified && { notNotified }) };
     },
     containerReports: () => decodeReports(native.containerReports()),
+    close: () => native.close(),
+  };
+}
+
+/** Kills for want of memory in a cgroup, and the end of a process. */
+export interface OomWatch {
+  /** Waits (blocking) for the next event, at most `timeoutMs`. */
+  next(timeoutMs: number): "timeout" | "oom" | "end";
+  close(): void;
+}
+
+/**
+ * Watches a process and the cgroup that limits its memory; without one (`undefined`) only the process. Undefined when the
+ * process is gone. Throws `internal`.
+ */
+export function openOomWatch(
+  process: { readonly pid: number; readonly startTime: bigint },
+  cgroup: { readonly hierarchy: string; readonly path: string } | undefined,
+): OomWatch | undefined {
+  const native = new (addon().OomWatch)();
+  const status = native.open(process.pid, process.startTime, cgroup?.hierarchy ?? "", cgroup?.path ?? "");
+  if (status !== undefined && operations[status.op] === "pidfd_open" && status.errno === constants.errno.ESRCH) {
+    native.close();
+    return undefined;
+  }
+  check(status, "watching for kills for want of memory");
+  return {
+    next(timeoutMs) {
+      const event = native.next(timeoutMs);
+      if (typeof event !== "number") {
+        check(event, "watching for kills for want of memory");
+        throw new TsrunError("internal", "watching for kills for want of memory");
+      }
+      return (["timeout", "oom", "end"] as const)[event] ?? "end";
+    },
     close: () => native.close(),
   };
 }
@@ -211,6 +263,12 @@ export interface Libseccomp {
 export function libseccomp(): Libseccomp {
   const { libseccompVersion, knowsArchitecture } = addon();
   return { version: libseccompVersion, knowsArchitecture };
+}
+
+/** Of the first of the standard streams that is a terminal; undefined when none is. */
+export function terminalSize(): { readonly height: number; readonly width: number } | undefined {
+  const [height, width] = addon().terminalSize() ?? [];
+  return height === undefined || width === undefined ? undefined : { height, width };
 }
 
 /** An flock held on `<directory>/lock`; ends with `release` or with the process. */

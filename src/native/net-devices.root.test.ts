@@ -1,6 +1,6 @@
 /** Network devices that move into a container, seen from inside, and that come back when create fails. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { readlinkSync } from "node:fs";
+import { readlinkSync, writeFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { namespaceFlags } from "../compile/namespaces.ts";
 import { encodePlan, point } from "../plan/encode.ts";
@@ -247,6 +247,27 @@ describe("a create that fails", () => {
     }
   });
 
+  test("at whichever step leaves the device as it was", () => {
+    ip("link", "set", device, "up");
+    addresses();
+    const before = described(device);
+    const output = fixture.outside("output-of-faults");
+    writeFileSync(output, "");
+    const plan = fixture.plan(
+      { linux: { namespaces: defaultNamespaces, netDevices: { [device]: { name: "net0" } } }, script: "true" },
+      output,
+    );
+    for (const side of ["host", "container"] as const) {
+      for (const index of plan[side].keys()) {
+        const session = openSession();
+        const { failure } = session.execute(encodePlan(plan), { fault: { mode: "fail", side, index } });
+        session.close();
+        expect(failure).toMatchObject({ side, index, op: "injected" });
+        expect(described(device)).toEqual(before);
+      }
+    }
+  });
+
   test("because another device of it cannot be moved, leaves both", () => {
     addresses();
     const before = described(device);
@@ -274,6 +295,9 @@ describe("a create that fails", () => {
     });
     expect(described(device)).toEqual(before);
     expect(run({ [device]: { name: "eth%d-too-long-a-name" } }, "true").failure).toMatchObject({ errno: 17 });
+    expect(described(device)).toEqual(before);
+    // No name at all to the kernel, which finds out after the move.
+    expect(run({ [device]: { name: "a%b" } }, "true").failure).toMatchObject({ op: "rtnetlink", errno: 22 });
     expect(described(device)).toEqual(before);
   });
 });

@@ -540,7 +540,7 @@ test("a console is a terminal of the root's devpts, controlling, of the asked si
       host: [{ kind: "console.pair", slot: "console" }, spawn, { kind: "process.waitExec" }],
       container: [
         { kind: "process.setsid" },
-        { kind: "console.open", slot: "console", uid: 0, rows: 33, columns: 77, bind: false },
+        { kind: "console.open", slot: "console", uid: 0, rows: 33, columns: 77, bind: false, onlcr: false },
         run("sh", "-c", `{ tty; stty size; ps -o tty= -p $$; } >${path} 2>&1`),
       ],
     }),

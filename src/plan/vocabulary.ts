@@ -459,8 +459,8 @@ export const vocabulary = {
     code: 77,
     side: "container",
     about:
-      "Opens a terminal in the container's own devpts, sends its master through the slot, makes it the standard streams and, with `bind`, /dev/console.",
-    fields: { slot: "slot", uid: "u64", rows: "u64", columns: "u64", bind: "bool" },
+      "Opens a terminal in the container's own devpts, sends its master through the slot, makes it the standard streams and, with `bind`, /dev/console. `onlcr`: it adds a carriage return to line ends, as terminals do.",
+    fields: { slot: "slot", uid: "u64", rows: "u64", columns: "u64", bind: "bool", onlcr: "bool" },
   },
   "sysctl.write": {
     code: 78,
@@ -593,6 +593,13 @@ export const vocabulary = {
       "Gives the cgroup's directory (v2) and those of its files that /sys/kernel/cgroup/delegate lists to this uid of the host.",
     fields: { hierarchy: "str", path: "str", uid: "u64" },
   },
+  "cgroup.update": {
+    code: 111,
+    side: "host",
+    about:
+      "Writes to the first of these files of the cgroup that is there, as cgroup.writeFirst; undo writes the file's text of `before` to it (none if empty), for a cgroup that stays when the plan fails.",
+    fields: { hierarchy: "str", path: "str", files: "strs", values: "strs", before: "strs", missing: "bool" },
+  },
 
   // ---- resctrl (`root` is its mount point, checked to be a file system of type `magic`; `path` relative to it)
   "resctrl.create": {
@@ -678,6 +685,20 @@ export const vocabulary = {
     side: "host",
     about: "Sends a pidfd of the container's process to a unix socket.",
     fields: { path: "str" },
+  },
+  "notify.listen": {
+    code: 132,
+    side: "host",
+    about:
+      "Makes a datagram socket of this name in the directory, to which programs say that they are ready (sd_notify(3)); whoever finds it may write to it. Kept for notify.forward or attach.",
+    fields: { directory: "str", name: "str" },
+  },
+  "notify.forward": {
+    code: 133,
+    side: "host",
+    about:
+      "Waits until somebody says READY=… to the socket of notify.listen, or the process ends; says it, and MAINPID=pid, to this address (a path, or @name of an abstract socket), and waits until it is taken in (BARRIER=1, at most 30 s).",
+    fields: { address: "str", pid: "u64", startTime: "u64" },
   },
 } as const satisfies Record<string, StepShape>;
 

@@ -9,6 +9,8 @@ const table: Record<Operation, Status[]> = {
   delete: ["created", "stopped"],
   pause: ["created", "running"],
   resume: ["paused"],
+  update: ["created", "running", "paused"],
+  events: ["created", "running", "paused"],
 };
 
 describe("the state machine", () => {

@@ -6,7 +6,7 @@ import { TsrunError } from "../core/errors.ts";
 
 /** `paused` is runc's addition to the spec's four. */
 export type Status = "creating" | "created" | "running" | "paused" | "stopped";
-export type Operation = "start" | "exec" | "kill" | "delete" | "pause" | "resume";
+export type Operation = "start" | "exec" | "kill" | "delete" | "pause" | "resume" | "update" | "events";
 
 const allowed = {
   start: ["created"],
@@ -16,6 +16,8 @@ const allowed = {
   delete: ["created", "stopped"],
   pause: ["created", "running"],
   resume: ["paused"],
+  update: ["created", "running", "paused"],
+  events: ["created", "running", "paused"],
 } as const satisfies Record<Operation, readonly Status[]>;
 
 /** Whether the operation may be done in this status. */
@@ -40,6 +42,8 @@ function whyNot(operation: Operation, status: Status): string {
     case "exec":
       return `cannot exec in a ${status} container`;
     case "kill":
+    case "update":
+    case "events":
       return "container not running";
     case "delete":
       return `cannot delete container that is not stopped: ${status}`;

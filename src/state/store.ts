@@ -1,14 +1,17 @@
 /**
  * `<root>/<id>/`: what is on disk of a container.
  *
- *     lock         flock: held while a container is ended and removed; never across a hook
+ *     lock         flock: held while a container is ended and removed, or its limits are changed; never across a hook
  *     journal      one line before each effect that a kill -9 could leave behind
- *     config.json  as create read it: later changes of the bundle's have no effect (runtime.md, Lifecycle)
+ *     config.json  as create read it: later changes of the bundle's have no effect (runtime.md, Lifecycle); update replaces
+ *                  its resources
  *     state.json   the record, by rename: there or not, never half
  *     gate         socket between create and start
+ *     notify/      bound into the container, if its caller waits for it to be ready (sd_notify(3))
  */
 import {
   appendFileSync,
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -21,7 +24,7 @@ import { join } from "node:path";
 import { type AbsPath, type ContainerId, containerId, isContainerId } from "../core/brands.ts";
 import { errorCode, reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
-import { GATE_NAME } from "../core/names.ts";
+import { GATE_NAME, NOTIFY_DIRECTORY } from "../core/names.ts";
 import {
   type ContainerRecord,
   decodeJournal,
@@ -64,6 +67,8 @@ export interface NewDirectory {
   /** The text of config.json. */
   readonly config: string;
   readonly entry: Extract<JournalEntry, { kind: "creating" }>;
+  /** With a directory for a notify socket. */
+  readonly notify?: boolean | undefined;
   /** Called at moments at which a test may have tsrun killed. */
   readonly reached: (point: "directory-new" | "directory") => void;
 }
@@ -84,6 +89,7 @@ export function makeDirectory(root: StateRoot, id: ContainerId, content: NewDire
   try {
     writeFileSync(join(temporary, "config.json"), content.config, { mode: 0o600 });
     writeFileSync(join(temporary, "journal"), encodeEntry(content.entry), { mode: 0o600 });
+    if (content.notify === true) makeNotifyDirectory(join(temporary, NOTIFY_DIRECTORY));
     content.reached("directory-new");
     // rename(2) replaces no directory that has something in it, and every container's has.
     renameSync(temporary, directory);
@@ -98,6 +104,16 @@ export function makeDirectory(root: StateRoot, id: ContainerId, content: NewDire
   }
   content.reached("directory");
   return directory;
+}
+
+/** For whichever user the container's program is, and whatever our umask is; others do not come through ours. */
+function makeNotifyDirectory(path: string): void {
+  mkdirSync(path);
+  chmodSync(path, 0o755);
+}
+
+export function hasNotifyDirectory(root: StateRoot, id: ContainerId): boolean {
+  return existsSync(inside(root, id, NOTIFY_DIRECTORY));
 }
 
 /** Frees the id by rename, then removes what was under it. A missing one is none to remove. */
@@ -145,8 +161,15 @@ export function readJournal(root: StateRoot, id: ContainerId): JournalEntry[] {
   return text === undefined ? [] : decodeJournal(text, path);
 }
 
+/** Replaces the copy at once: whoever reads it sees the old or the new one. */
 export function writeConfigCopy(root: StateRoot, id: ContainerId, text: string): void {
-  writeFileSync(inside(root, id, "config.json"), text, { mode: 0o600 });
+  const path = inside(root, id, "config.json");
+  try {
+    writeFileSync(`${path}.new`, text, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    throw new TsrunError("state-store", `cannot write ${path}: ${reasonOf(error)}`);
+  }
 }
 
 export function readConfigCopy(root: StateRoot, id: ContainerId): string {

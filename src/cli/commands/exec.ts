@@ -27,6 +27,10 @@ export const command = defineCommand({
     "console-socket": { type: "text", describe: "unix socket that gets the terminal's master" },
     "pidfd-socket": { type: "text", describe: "unix socket that gets a pidfd of the program" },
     "preserve-fds": { type: "count", describe: "descriptors from 3 on that the program keeps" },
+    cgroup: {
+      type: "texts",
+      describe: "cgroup below the container's for the program: PATH, or CONTROLLER[,CONTROLLER]:PATH (v1, repeatable)",
+    },
     "ignore-paused": { type: "flag", describe: "also if the container is paused: wait until it is resumed" },
     trace: { type: "text", describe: "file for the times of all steps (Chrome trace)" },
     ...faultOption,
@@ -54,14 +58,14 @@ export const command = defineCommand({
                   overrides: {
                     args,
                     env: options.env,
-                    cwd: options.cwd,
-                    user: options.user === undefined ? undefined : parseUser(options.user),
+                    cwd: unlessEmpty(options.cwd),
+                    user: options.user === undefined || options.user === "" ? undefined : parseUser(options.user),
                     additionalGids: options["additional-gids"].map((gid) => parseId(gid, "--additional-gids")),
                     capabilities: options.cap.map(capabilityName),
                     noNewPrivileges: options["no-new-privs"] ? true : undefined,
                     terminal: options.tty,
-                    apparmorProfile: options.apparmor,
-                    selinuxLabel: options["process-label"],
+                    apparmorProfile: unlessEmpty(options.apparmor),
+                    selinuxLabel: unlessEmpty(options["process-label"]),
                   },
                 },
           console: socket !== undefined ? { kind: "socket", path: socket } : { kind: "none" },
@@ -70,12 +74,16 @@ export const command = defineCommand({
           preserveFds: options["preserve-fds"] ?? 0,
           pidfdSocket: options["pidfd-socket"],
           ignorePaused: options["ignore-paused"],
+          cgroups: options.cgroup,
         },
         trace,
       ),
     );
   },
 });
+
+/** Callers pass empty values for what they do not set. */
+const unlessEmpty = (text: string | undefined): string | undefined => (text === "" ? undefined : text);
 
 /** Strictly a decimal number: what is not one must never become root (CVE-2016-3697). */
 function parseId(text: string, what: string): number {
@@ -87,10 +95,10 @@ function parseId(text: string, what: string): number {
   return checkId(Number(text), what);
 }
 
-function parseUser(text: string): { uid: number; gid: number } {
-  const [uid = "", gid = "0", ...rest] = text.split(":");
+function parseUser(text: string): { uid: number; gid: number | undefined } {
+  const [uid = "", gid, ...rest] = text.split(":");
   if (rest.length > 0) throw new TsrunError("usage", `--user: ${JSON.stringify(text)} is not uid[:gid]`);
-  return { uid: parseId(uid, "--user"), gid: parseId(gid, "--user") };
+  return { uid: parseId(uid, "--user"), gid: gid === undefined ? undefined : parseId(gid, "--user") };
 }
 
 /** NET_ADMIN, net_admin and CAP_NET_ADMIN are one. */
