@@ -63,7 +63,7 @@ export interface Bundle {
   /** create must refuse it. */
   readonly refused?: boolean;
   /** Runtimes that do not have what the bundle asks for, and why they are not compared. */
-  readonly without?: Readonly<Partial<Record<Peer, string | ((host: Host) => string | undefined)>>>;
+  readonly without?: Readonly<Partial<Record<Peer, string | ((host: Host, version: string) => string | undefined)>>>;
   /** Seen with cgroup v2 alone, also on a hybrid host (where v2 has no controllers). */
   readonly unified?: boolean;
   /** tsrun does not have it yet: that it says so is no failure. */
@@ -95,6 +95,19 @@ export const needsController =
 /** crun raises its limit of locked memory for the device program, whatever it is. */
 export const crunDevices = ({ capabilities }: Host): string | undefined =>
   (capabilities & (1n << 24n)) === 0n ? "without CAP_SYS_RESOURCE crun cannot load device programs" : undefined;
+
+/** Whether a version such as 1.8.1 is before another. */
+export function isBefore(version: string, other: string): boolean {
+  const [a, b] = [version, other].map((each) => each.split(".").map((part) => Number.parseInt(part, 10)));
+  for (const [i, part] of (b ?? []).entries()) if ((a?.[i] ?? 0) !== part) return (a?.[i] ?? 0) < part;
+  return false;
+}
+
+/** What peers before this version have instead, or nothing of it. */
+export const since =
+  (wanted: string, before = "not there") =>
+  (_: Host, version: string): string | undefined =>
+    isBefore(version, wanted) ? `${before} before ${wanted}` : undefined;
 
 export const needsKernel =
   (major: number, minor: number) =>

@@ -1,5 +1,5 @@
 /**
- * npm run compare -- [BUNDLE…] [--runtimes tsrun,runc,crun] [--json] [--all]: what a bundle's container shows with each
+ * npm run compare -- [BUNDLE…] [--runtimes tsrun,runc,crun=PROGRAM] [--json] [--all]: what a bundle's container shows with each
  * runtime, and where tsrun's differs. BUNDLE is the name of one of ours (all of them by default) or the path of yours. Exits with 1 when a difference is not expected or something that the bundle says does
  * not show. --all prints the expected differences too, --json the observations.
  */

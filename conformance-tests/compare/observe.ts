@@ -33,6 +33,7 @@ import { profileOf } from "./profiles.ts";
 export interface Runtime {
   readonly name: string;
   readonly path: string;
+  readonly version: string;
 }
 
 export interface Request {
@@ -497,7 +498,7 @@ function main(): void {
       const skipped = bundle.needs?.(host);
       for (const runtime of request.runtimes) {
         const without = bundle.without?.[runtime.name as Peer];
-        if ((typeof without === "function" ? without(host) : without) !== undefined) continue;
+        if ((typeof without === "function" ? without(host, runtime.version) : without) !== undefined) continue;
         const observation: Observation =
           skipped !== undefined
             ? { bundle: name, runtime: runtime.name, skipped, facts: {}, messages: [] }

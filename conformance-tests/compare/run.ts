@@ -20,12 +20,23 @@ import { findProfile } from "./profiles.ts";
 
 const project = resolve(__dirname, "../..");
 
-/** A program by name or path; root's folders may not be in PATH. */
-export function findRuntime(name: string): Runtime | undefined {
-  if (name === "tsrun") return { name, path: join(project, "bin/tsrun") };
+/**
+ * A runtime by name, as itself or as another program (`runc=runc-newer`). A newer one is taken where there is one, unless
+ * asked otherwise; root's folders may not be in PATH.
+ */
+export function findRuntime(asked: string): Runtime | undefined {
+  const [name = asked, program] = asked.split("=");
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
-  const path = folders.map((folder) => join(folder, name)).find((each) => existsSync(each));
-  return path === undefined ? undefined : { name, path };
+  const candidates =
+    name === "tsrun"
+      ? [join(project, "bin/tsrun")]
+      : (program === undefined ? [`${name}-newer`, name] : [program]).flatMap((each) =>
+          each.includes("/") ? [resolve(each)] : folders.map((folder) => join(folder, each)),
+        );
+  const path = candidates.find((each) => existsSync(each));
+  if (path === undefined) return undefined;
+  const { stdout } = spawnSync(path, ["--version"], { encoding: "utf8" });
+  return { name, path, version: /version[: ]+(\d[\d.]*)/.exec(stdout)?.[1] ?? "0" };
 }
 
 /** The probe, compiled when its source is newer. */

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import type { Bundle, Config, Place } from "../bundle.ts";
-import { needsKernel } from "../bundle.ts";
+import { needsKernel, since } from "../bundle.ts";
 
 const call = (program: string, ...args: string[]): void => {
   const { status, stderr } = spawnSync(program, args, { encoding: "utf8" });
@@ -72,8 +72,8 @@ export const mountBundles: readonly Bundle[] = [
     name: "binds-recursive-times",
     about: "access times of whole trees",
     without: {
-      runc: "runc 1.1 has no recursive attributes but rro",
-      crun: "crun 1.8 asks mount_setattr for two settings at once",
+      runc: since("1.2", "only rro of the recursive attributes"),
+      crun: since("1.9", "mount_setattr with two settings at once"),
     },
     needs: needsKernel(5, 12),
     prepare: volume,
@@ -86,7 +86,7 @@ export const mountBundles: readonly Bundle[] = [
   {
     name: "binds-recursive",
     about: "attributes for whole trees",
-    without: { runc: "runc 1.1 has no recursive attributes but rro" },
+    without: { runc: since("1.2", "only rro of the recursive attributes") },
     needs: needsKernel(5, 12),
     prepare: volume,
     edit: (config, { work }) => {
@@ -157,7 +157,7 @@ export const mountBundles: readonly Bundle[] = [
   {
     name: "filesystem-flags",
     about: "flags that take others back, and those that say nothing",
-    without: { crun: "crun 1.8 gives some of them to the file system" },
+    without: { crun: since("1.9", "some of them given to the file system") },
     edit: (config) => {
       const add = (destination: string, ...options: string[]) =>
         config.mounts.push({ destination, type: "tmpfs", source: "tmpfs", options });
@@ -187,7 +187,7 @@ export const mountBundles: readonly Bundle[] = [
   {
     name: "links-not-followed",
     about: "a mount in which no link is followed",
-    without: { runc: "since runc 1.2", crun: "since crun 1.9" },
+    without: { runc: since("1.2"), crun: since("1.9") },
     prepare: volume,
     edit: (config, { work }) => {
       bind(config, `${work}/volume`, "/bind/plain", "bind", "nosymfollow");
@@ -203,7 +203,10 @@ export const mountBundles: readonly Bundle[] = [
   {
     name: "binds-recursive-reversed",
     about: "attributes that are taken from a whole tree",
-    without: { runc: "runc 1.1 has no recursive attributes but rro", crun: "crun 1.8 has none that take away" },
+    without: {
+      runc: since("1.2", "only rro of the recursive attributes"),
+      crun: since("1.9", "no recursive attribute that takes away"),
+    },
     needs: needsKernel(5, 12),
     prepare: (place) => {
       volume(place);
@@ -219,7 +222,7 @@ export const mountBundles: readonly Bundle[] = [
   {
     name: "filesystem-defaults",
     about: "the option that means nothing, and another /proc",
-    without: { runc: "runc 1.1 gives `defaults` to the file system", crun: "crun allows proc at /proc only" },
+    without: { runc: since("1.2", "`defaults` given to the file system"), crun: "crun allows proc at /proc only" },
     edit: (config) => {
       config.mounts.push({ destination: "/fs/defaults", type: "tmpfs", source: "tmpfs", options: ["defaults"] });
       config.mounts.push({ destination: "/fs/proc", type: "proc", source: "proc", options: ["nosuid", "hidepid=2"] });
@@ -326,7 +329,7 @@ export const mountBundles: readonly Bundle[] = [
   {
     name: "idmapped",
     about: "a volume whose ids are mapped",
-    without: { runc: "since runc 1.2" },
+    without: { runc: since("1.2") },
     needs: needsKernel(5, 12),
     prepare: ({ work, rootfs }) => {
       call("mount", "-t", "tmpfs", "tmpfs", work);
@@ -347,7 +350,7 @@ export const mountBundles: readonly Bundle[] = [
   {
     name: "idmapped-own",
     about: "a volume with maps of its own, no user namespace",
-    without: { runc: "since runc 1.2", crun: "crun 1.8 has maps in options, not in properties" },
+    without: { runc: since("1.2"), crun: since("1.9", "maps in options, not in properties") },
     needs: needsKernel(5, 12),
     prepare: ({ work }) => {
       call("mount", "-t", "tmpfs", "tmpfs", work);

@@ -1,7 +1,7 @@
 /** Namespaces: new, joined, nested; identity maps; sysctls. */
 import { spawnSync } from "node:child_process";
 import type { Bundle, Config, Place } from "../bundle.ts";
-import { namespace, needsKernel } from "../bundle.ts";
+import { namespace, needsKernel, since } from "../bundle.ts";
 
 const mapped = (config: Config, hostID = 100_000, size = 65_536): void => {
   namespace(config, "user");
@@ -30,7 +30,7 @@ export const namespaceBundles: readonly Bundle[] = [
   {
     name: "time-namespace",
     about: "clocks of its own",
-    without: { runc: "since runc 1.2", crun: "crun 1.8 fails on kernels that want the offsets earlier" },
+    without: { runc: since("1.2"), crun: since("1.9", "the offsets written too late") },
     needs: needsKernel(5, 6),
     edit: (config) => {
       namespace(config, "time");
@@ -125,7 +125,7 @@ export const namespaceBundles: readonly Bundle[] = [
   {
     name: "pod-user-namespace",
     about: "a pod in a user namespace",
-    without: { runc: "runc 1.1 wants maps for a namespace that has them" },
+    without: { runc: since("1.2", "maps wanted for a namespace that has them") },
     prepare: own,
     sandbox: (config) => {
       mapped(config);
@@ -163,7 +163,7 @@ export const namespaceBundles: readonly Bundle[] = [
   {
     name: "network-device",
     about: "a network device of the host's",
-    without: { runc: "since runc 1.4", crun: "since crun 1.21" },
+    without: { runc: since("1.4"), crun: since("1.21") },
     needs: () =>
       deviceTypes.some((type) => ip(["unshare", "--net", "ip"], "link", "add", "probed", "type", type))
         ? undefined

@@ -1,7 +1,7 @@
 /** `process`, the names, and what becomes of the program. */
 import { existsSync } from "node:fs";
 import type { Bundle } from "../bundle.ts";
-import { namespace } from "../bundle.ts";
+import { namespace, since } from "../bundle.ts";
 
 const all = [
   ...["CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP"],
@@ -189,7 +189,7 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "personality",
     about: "a 32-bit execution domain",
-    without: { runc: "runc before 1.1.10 does not have it" },
+    without: { runc: since("1.1.10") },
     edit: ({ linux }) => {
       linux.personality = { domain: "LINUX32" };
     },
@@ -198,7 +198,7 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "scheduler",
     about: "scheduling policy and niceness",
-    without: { runc: "since runc 1.2", crun: "since crun 1.9" },
+    without: { runc: since("1.2"), crun: since("1.9") },
     edit: ({ process }) => {
       process.scheduler = { policy: "SCHED_BATCH", nice: 5, flags: ["SCHED_FLAG_RESET_ON_FORK"] };
     },
@@ -211,7 +211,7 @@ export const processBundles: readonly Bundle[] = [
       existsSync("/sys/fs/cgroup/cpu/cpu.rt_runtime_us")
         ? "with v1's real-time scheduling of groups every parent needs a budget first"
         : undefined,
-    without: { runc: "since runc 1.2", crun: "since crun 1.9" },
+    without: { runc: since("1.2"), crun: since("1.9") },
     edit: ({ process }) => {
       process.scheduler = { policy: "SCHED_RR", priority: 7 };
     },
@@ -220,7 +220,7 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "scheduler-idle",
     about: "the policy for what nobody waits for",
-    without: { runc: "since runc 1.2", crun: "since crun 1.9" },
+    without: { runc: since("1.2"), crun: since("1.9") },
     edit: ({ process, linux }) => {
       process.scheduler = { policy: "SCHED_IDLE" };
       process.ioPriority = { class: "IOPRIO_CLASS_IDLE" };
@@ -236,7 +236,7 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "scheduler-other",
     about: "the usual policy, said so, with a niceness; memory of one node",
-    without: { runc: "since runc 1.2", crun: "since crun 1.9" },
+    without: { runc: since("1.2"), crun: since("1.9") },
     edit: ({ process, linux }) => {
       process.scheduler = { policy: "SCHED_OTHER", nice: 10 };
       linux.memoryPolicy = { mode: "MPOL_BIND", nodes: "0" };
@@ -247,7 +247,7 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "io-priority",
     about: "I/O scheduling class and priority",
-    without: { runc: "since runc 1.2", crun: "since crun 1.9" },
+    without: { runc: since("1.2"), crun: since("1.9") },
     edit: ({ process }) => {
       process.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 6 };
     },
@@ -256,7 +256,7 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "exec-affinity",
     about: "the processors of executed programs",
-    without: { runc: "since runc 1.3", crun: "since crun 1.18" },
+    without: { runc: since("1.3"), crun: since("1.18") },
     edit: ({ process }) => {
       process.execCPUAffinity = { initial: "0-1", final: "1" };
     },
@@ -265,7 +265,7 @@ export const processBundles: readonly Bundle[] = [
   {
     name: "memory-policy",
     about: "which memory nodes",
-    without: { runc: "since runc 1.4", crun: "since crun 1.24" },
+    without: { runc: since("1.4"), crun: since("1.24") },
     edit: ({ linux }) => {
       linux.memoryPolicy = { mode: "MPOL_INTERLEAVE", nodes: "0", flags: ["MPOL_F_STATIC_NODES"] };
     },

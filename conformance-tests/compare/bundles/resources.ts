@@ -1,7 +1,7 @@
 /** linux.resources: the values in the container's cgroups. */
 import { readFileSync } from "node:fs";
 import type { Bundle } from "../bundle.ts";
-import { crunDevices, needsController } from "../bundle.ts";
+import { crunDevices, needsController, since } from "../bundle.ts";
 
 const MIB = 1024 * 1024;
 
@@ -54,7 +54,7 @@ export const resourceBundles: readonly Bundle[] = [
   {
     name: "cpu-burst",
     about: "burst and idle",
-    without: { runc: "since runc 1.2", crun: "since crun 1.10" },
+    without: { runc: since("1.2"), crun: since("1.10") },
     needs: needsController("cpu"),
     exec: "none",
     edit: ({ linux }) => {

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "../../harness.ts";
 import type { Bundle, Engine } from "../bundle.ts";
+import { since } from "../bundle.ts";
 import { needsProfile } from "../profiles.ts";
 
 const capabilities = [
@@ -179,7 +180,7 @@ export const seccompBundles: readonly Bundle[] = [
   {
     name: "seccomp-flags",
     about: "flags of the filter",
-    without: { runc: "since runc 1.2" },
+    without: { runc: since("1.2") },
     edit: (config) => {
       config.linux.seccomp = {
         defaultAction: "SCMP_ACT_ALLOW",
