@@ -37,6 +37,7 @@ function input(mounts: Mount[], { linux, uid = 0, kernel: [major, minor] = [6, 1
     facts: {
       kernel: { release: "", major, minor },
       uid,
+      lsm: { apparmor: false, selinux: false },
       cgroup: { mode: "none", hierarchies: [] },
     } as unknown as HostFacts,
   } as CompileInput;
