@@ -21,12 +21,12 @@ const parse = (text: string): Sets =>
     [...text.matchAll(/^Cap(\w+):\s*([0-9a-f]+)$/gm)].map(([, name, mask]) => [name, BigInt(`0x${mask}`)]),
   );
 
-/** A container whose own process has NET_RAW in its inheritable and ambient sets: that is its own, not exec's. */
+/** A container whose process has two capabilities, none of them inheritable or ambient. */
 function container(edit: (config: Config) => void = () => {}): string {
   const id = box.id();
   const bundle = box.bundle("sleep 1000", (config) => {
-    for (const set of ["bounding", "effective", "permitted", "inheritable", "ambient"])
-      config.process.capabilities[set] = ["CAP_NET_RAW", "CAP_KILL"];
+    const own = ["CAP_NET_RAW", "CAP_KILL"];
+    config.process.capabilities = { bounding: own, effective: own, permitted: own };
     edit(config);
   });
   box.ok(["run", "--detach", "--bundle", bundle, id]);
@@ -62,6 +62,17 @@ describe("an exec'd process", () => {
   test("as a user has none that counts, so a file with inheritable capabilities gives none", () => {
     const id = container();
     expect(parse(box.ok(["exec", "--user", "1000", id, ...show]).stdout)).toMatchObject({ Eff: 0n, Prm: 0n, ...none });
+    box.ok(["delete", "--force", id]);
+  });
+
+  test("has inheritable and ambient ones where config.json asks for them, and --cap adds none (as runc)", () => {
+    const id = container((config) => {
+      config.process.capabilities.inheritable = ["CAP_NET_RAW"];
+      config.process.capabilities.ambient = ["CAP_NET_RAW"];
+    });
+    const asked = { Inh: NET_RAW, Amb: NET_RAW };
+    expect(parse(box.ok(["exec", id, ...show]).stdout)).toMatchObject(asked);
+    expect(parse(box.ok(["exec", "--cap", "CAP_CHOWN", id, ...show]).stdout)).toMatchObject(asked);
     box.ok(["delete", "--force", id]);
   });
 

@@ -59,7 +59,7 @@ export const command = defineCommand({
                     args,
                     env: options.env,
                     cwd: unlessEmpty(options.cwd),
-                    user: options.user === undefined || options.user === "" ? undefined : parseUser(options.user),
+                    user: options.user === undefined ? undefined : parseUser(options.user),
                     additionalGids: options["additional-gids"].map((gid) => parseId(gid, "--additional-gids")),
                     capabilities: options.cap.map(capabilityName),
                     noNewPrivileges: options["no-new-privs"] ? true : undefined,
