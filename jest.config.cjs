@@ -7,6 +7,8 @@ const base = {
   moduleFileExtensions: ["ts", "js", "cjs", "json", "node"],
 };
 module.exports = {
+  // For a test that hangs; how long one takes is nowhere a matter of its result.
+  testTimeout: 60_000,
   projects: [
     {
       ...base,
