@@ -7,7 +7,7 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0x22690e34u;
+inline constexpr uint32_t kVocabularyHash = 0x66d602a8u;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
@@ -104,6 +104,7 @@ enum class StepKind : uint16_t {
   kSeccompListener = 122,
   kHookRun = 130,
   kPidfdSend = 131,
+  kFileAppend = 134,
   kNotifyListen = 132,
   kNotifyForward = 133,
 };
@@ -352,11 +353,11 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
-    {"hook.run", 3, 9, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStr}},
+    {"hook.run", 3, 11, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStr, FieldType::kSlot, FieldType::kSlot}},
     {"pidfd.send", 1, 1, {FieldType::kStr}},
     {"notify.listen", 1, 2, {FieldType::kStr, FieldType::kStr}},
     {"notify.forward", 1, 3, {FieldType::kStr, FieldType::kU64, FieldType::kU64}},
-    {nullptr, 0, 0, {}},
+    {"file.append", 1, 2, {FieldType::kStr, FieldType::kSlot}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -1381,7 +1382,7 @@ struct SeccompListener {
         state(r.strs(1)) {}
 };
 
-/// Runs a hook in this directory (or in / where that cannot be entered) with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit.
+/// Runs a hook in this directory (or in / where that cannot be entered) with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit. Its output goes to the files of the slots; without them its end is kept for the failure.
 struct HookRun {
   static constexpr StepKind kKind = StepKind::kHookRun;
   Str hook;
@@ -1393,6 +1394,8 @@ struct HookRun {
   uint64_t timeout_ms;
   Str state_before;
   Str state_after;
+  Slot out;
+  Slot err;
   explicit HookRun(const Record& r)
       : hook(r.str(0)),
         index(r.u64(1)),
@@ -1402,7 +1405,9 @@ struct HookRun {
         directory(r.str(5)),
         timeout_ms(r.u64(6)),
         state_before(r.str(7)),
-        state_after(r.str(8)) {}
+        state_after(r.str(8)),
+        out(r.slot(9)),
+        err(r.slot(10)) {}
 };
 
 /// Sends a pidfd of the container's process to a unix socket.
@@ -1411,6 +1416,16 @@ struct PidfdSend {
   Str path;
   explicit PidfdSend(const Record& r)
       : path(r.str(0)) {}
+};
+
+/// Opens a file to append to; one that is missing is made, for its owner only.
+struct FileAppend {
+  static constexpr StepKind kKind = StepKind::kFileAppend;
+  Str path;
+  Slot slot;
+  explicit FileAppend(const Record& r)
+      : path(r.str(0)),
+        slot(r.slot(1)) {}
 };
 
 /// Makes a datagram socket of this name in the directory, to which programs say that they are ready (sd_notify(3)); whoever finds it may write to it. Kept for notify.forward or attach.
@@ -1481,6 +1496,7 @@ struct NotifyForward {
   X(SeccompListener) \
   X(HookRun) \
   X(PidfdSend) \
+  X(FileAppend) \
   X(NotifyListen) \
   X(NotifyForward)
 

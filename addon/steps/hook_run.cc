@@ -96,7 +96,7 @@ struct Output {
 /// Starts the hook. The child shares our memory until it executes, so it makes nothing but system calls; its errno
 /// comes back through `err`. vfork returns twice: nothing here has a destructor that would run in the child.
 [[gnu::noinline]] pid_t Start(const char* path, char** argv, char** envp, const char* directory, int in, int out,
-                              volatile int* err) {
+                              int error, volatile int* err) {
   const pid_t pid = vfork();
   if (pid != 0) return pid;
   setpgid(0, 0); // so that a timeout reaches what the hook started, too
@@ -108,7 +108,7 @@ struct Output {
   for (int number = 1; number <= 64; number++)
     syscall(SYS_rt_sigaction, number, &action, nullptr, sizeof action.mask);
   const uint64_t none = 0;
-  if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) {
+  if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(error, 2) < 0) {
     *err = errno;
     _exit(127);
   }
@@ -171,7 +171,7 @@ bool Serve(int pidfd, UniqueFd& in, int out, Input& input, Output& output, int64
 
 } // namespace
 
-Status RunHook(const abi::HookRun& step, uint64_t pid) {
+Status RunHook(const abi::HookRun& step, uint64_t pid, int stdout_fd, int stderr_fd) {
   const char* path = step.path.data;
   TextArray args, env;
   TSRUN_TRY(args.Fill(step.args));
@@ -191,7 +191,9 @@ Status RunHook(const abi::HookRun& step, uint64_t pid) {
 
   BlockedSignals blocked;
   volatile int err = 0;
-  const pid_t child = Start(path, args.get(), env.get(), step.directory.data, in.read.get(), out.write.get(), &err);
+  const pid_t child =
+      Start(path, args.get(), env.get(), step.directory.data, in.read.get(),
+            stdout_fd >= 0 ? stdout_fd : out.write.get(), stderr_fd >= 0 ? stderr_fd : out.write.get(), &err);
   if (child < 0) return Status::Fail(Op::kClone3, errno, path);
   in.read.reset();
   out.write.reset();

@@ -35,8 +35,8 @@ async function main(args: readonly string[]): Promise<number> {
     const parsed = parse(rest, { ...command.options, help: globalOptions.help }, command.halt === true);
     if (options.help || parsed.options.help) return print(await (await import("./help.ts")).helpText(name, command));
     checkCount(name, command, parsed.positionals.length);
-    checkManager(options);
-    const context: Context = { root: stateRoot(options), log, fault: undefined };
+    const noCgroups = cgroupManager(options) === "disabled";
+    const context: Context = { root: stateRoot(options), log, fault: undefined, noCgroups };
     return await command.run(parsed as never, { context, options });
   } catch (error) {
     report(error, log, logFile);
@@ -76,16 +76,15 @@ function stateRoot(options: Values<typeof globalOptions>): StateRoot {
   return { path: "/run/tsrun" as AbsPath, explicit: false };
 }
 
-function checkManager(options: Values<typeof globalOptions>): void {
+function cgroupManager(options: Values<typeof globalOptions>): "cgroupfs" | "disabled" {
   const manager = options["cgroup-manager"] ?? "cgroupfs";
   if (options["systemd-cgroup"] || manager === "systemd") {
     throw new TsrunError("unsupported", "cgroups made by systemd (--systemd-cgroup) are not supported yet", {
       advice: "use the cgroupfs driver: leave the option away, and set it so in the caller's configuration",
     });
   }
-  if (manager !== "cgroupfs") {
-    throw new TsrunError("unsupported", `--cgroup-manager ${manager} is not supported`);
-  }
+  if (manager === "cgroupfs" || manager === "disabled") return manager;
+  throw new TsrunError("usage", `--cgroup-manager: ${JSON.stringify(manager)} is none of cgroupfs, systemd, disabled`);
 }
 
 function checkCount(name: string, { positionals: [least, most], usage }: Command, count: number): void {

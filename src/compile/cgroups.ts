@@ -101,6 +101,24 @@ export function compileCgroups(input: Pick<CompileInput, "id" | "config" | "fact
 }
 
 /**
+ * `--cgroup-manager disabled` (crun's): no cgroup of the container's own, it stays where tsrun is. What would limit it is
+ * refused; device rules, which every caller writes, are not in force, as it has been asked for.
+ */
+export function withoutCgroups({ config }: Pick<CompileInput, "config">): Cgroups {
+  const { devices = [], ...limits } = config.linux?.resources ?? {};
+  const asked = Object.entries(limits).filter(([, value]) => value !== undefined && Object.keys(value).length > 0);
+  if (asked.length > 0) {
+    throw new TsrunError(
+      "unsupported",
+      `${asked.map(([name]) => `/linux/resources/${name}`).join(", ")}: without cgroups nothing can be limited`,
+      { advice: "leave --cgroup-manager disabled away, or these properties" },
+    );
+  }
+  const warnings = devices.length === 0 ? [] : ["/linux/resources/devices: without cgroups these do nothing"];
+  return { before: [], spawnSlot: null, join: [], afterMounts: [], places: [], warnings };
+}
+
+/**
  * The container's cgroup in a hierarchy, relative to its mount point, by runc's rule: an absolute path counts from the
  * mount point, a relative one (`<id>` without any) from tsrun's own cgroup; on v2 from that one's parent, since a cgroup
  * with processes cannot give its children controllers.

@@ -6,10 +6,10 @@ import { rootRelPath } from "../core/brands.ts";
 import { GATE_NAME } from "../core/names.ts";
 import { point } from "../plan/encode.ts";
 import type { ContainerStep, HostStep, Plan } from "../plan/vocabulary.ts";
-import { compileCgroups } from "./cgroups.ts";
+import { compileCgroups, withoutCgroups } from "./cgroups.ts";
 import { connectConsole, openConsole } from "./console.ts";
 import { deviceSteps } from "./devices.ts";
-import { hookSteps } from "./hooks.ts";
+import { hookOutputSteps, hookSteps } from "./hooks.ts";
 import { keepsOriginalGroups } from "./identity.ts";
 import type { CompileInput } from "./input.ts";
 import type { Place } from "./kill.ts";
@@ -66,7 +66,7 @@ export function compileCreate(input: CompileInput): Compiled {
   const container = { id, bundle: input.bundle, annotations: config.annotations };
   const shape = processShape(config);
   const userNamespace = hasNamespace(shape, "user");
-  const cgroups = compileCgroups(input);
+  const cgroups = options.noCgroups === true ? withoutCgroups(input) : compileCgroups(input);
   const resctrl = compileResctrl(input);
   const seccomp = compileSeccomp(input);
   const stackLimit = stackLimitSync(process?.rlimits);
@@ -78,6 +78,7 @@ export function compileCreate(input: CompileInput): Compiled {
 
   const host: HostStep[] = [
     // All that can fail without a trace comes first.
+    ...hookOutputSteps(["prestart", "createRuntime", "createContainer", "startContainer"], hooks, container),
     ...openNamespaces(shape),
     ...connectConsole(process, options.console),
     ...seccomp.host,

@@ -3,7 +3,7 @@
  * (runtime.md, Lifecycle, steps 11 and 12). The state directory is the lifecycle's to remove.
  */
 import type { HostStep, Plan } from "../plan/vocabulary.ts";
-import { type HookContainer, type Hooks, hookSteps } from "./hooks.ts";
+import { type HookContainer, type Hooks, hookOutputSteps, hookSteps } from "./hooks.ts";
 import { membershipPlace, type Place, thawSteps } from "./kill.ts";
 import { type Resctrl, removeResctrl } from "./resctrl.ts";
 
@@ -53,7 +53,7 @@ export function compileDelete(input: DeleteInput): Plan {
 export function compilePoststop(container: HookContainer, hooks: Hooks | undefined): Plan[] {
   return hookSteps("poststop", hooks, container, "none").map((step) => ({
     title: `delete ${container.id}`,
-    host: [step],
+    host: [...hookOutputSteps(["poststop"], hooks, container), step],
     container: [],
   }));
 }

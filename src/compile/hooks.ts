@@ -15,6 +15,7 @@
  * `creating` is step 2 of the lifecycle, and these hooks are steps 3 to 5, so the status is `created` (as crun; runc says
  * `creating`).
  */
+import { TsrunError } from "../core/errors.ts";
 import type { StepOf } from "../plan/vocabulary.ts";
 
 export type HookName = "prestart" | "createRuntime" | "createContainer" | "startContainer" | "poststart" | "poststop";
@@ -50,6 +51,34 @@ const statusOf = {
 /** In the order in which they run. */
 export const hookNames = Object.keys(statusOf) as readonly HookName[];
 
+/** Annotations of crun's: files that the hooks' output is appended to. */
+export const HOOK_OUTPUT_ANNOTATIONS = { stdout: "run.oci.hooks.stdout", stderr: "run.oci.hooks.stderr" } as const;
+
+const streams = ["stdout", "stderr"] as const;
+const outputSlot = (annotations: HookContainer["annotations"], stream: (typeof streams)[number]): string | null =>
+  (annotations?.[HOOK_OUTPUT_ANNOTATIONS[stream]] ?? "") === "" ? null : `hooks-${stream}`;
+
+/** Opens those files, before the first of these hooks: on the host, whose paths they are. */
+export function hookOutputSteps(
+  names: readonly HookName[],
+  hooks: Hooks | undefined,
+  { annotations }: Pick<HookContainer, "annotations">,
+): StepOf<"file.append">[] {
+  if (names.every((name) => (hooks?.[name] ?? []).length === 0)) return [];
+  return streams.flatMap((stream) => {
+    const slot = outputSlot(annotations, stream);
+    const path = annotations?.[HOOK_OUTPUT_ANNOTATIONS[stream]] ?? "";
+    if (slot === null) return [];
+    if (!path.startsWith("/")) {
+      throw new TsrunError(
+        "config",
+        `/annotations/${HOOK_OUTPUT_ANNOTATIONS[stream]}: ${path} is not an absolute path`,
+      );
+    }
+    return [{ kind: "file.append", path, slot }];
+  });
+}
+
 /**
  * The steps of one kind of hook. `pid`: a number when it is known now (poststart), "live" when the step puts in the pid
  * of the running plan (as the side of the step sees it), "none" without one: then stateAfter is empty.
@@ -81,5 +110,7 @@ export function hookSteps(
     timeoutMs: Math.ceil((hook.timeout ?? 0) * 1000),
     stateBefore,
     stateAfter,
+    out: outputSlot(annotations, "stdout"),
+    err: outputSlot(annotations, "stderr"),
   }));
 }

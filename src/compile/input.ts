@@ -18,6 +18,8 @@ export interface CreateOptions {
     | { readonly kind: "pair"; readonly size?: ConsoleSize | undefined };
   readonly noPivot: boolean;
   readonly noNewKeyring: boolean;
+  /** --cgroup-manager disabled. */
+  readonly noCgroups?: boolean | undefined;
   /** Descriptors from 3 on that the program keeps. */
   readonly preserveFds: number;
   readonly pidfdSocket: string | undefined;

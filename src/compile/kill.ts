@@ -13,6 +13,8 @@ export interface KillInput {
   readonly signal: number;
   readonly all: boolean;
   readonly cgroups: readonly Place[];
+  /** Where no cgroup tells them: the others of the container's own pid namespace. */
+  readonly others?: readonly { readonly pid: number; readonly startTime: bigint }[];
   /** Without a pid namespace of its own the end of init does not end the others. */
   readonly sharesPidNamespace: boolean;
 }
@@ -51,9 +53,14 @@ export function compileKill(input: KillInput): Plan {
   const place = membershipPlace(input.cgroups);
   if (everyone && place !== undefined) {
     host.push({ kind: "cgroup.signal", hierarchy: place.hierarchy, path: place.path, signal });
-  } else if (everyone && input.sharesPidNamespace) {
+  } else if (input.all && input.sharesPidNamespace) {
     throw new TsrunError("unsupported", `kill ${id}: without a cgroup of its own its processes cannot be told`);
-  } else host.push({ kind: "process.signal", pid, startTime, signal, gone: input.all });
+  } else {
+    for (const other of input.all ? (input.others ?? []) : []) {
+      host.push({ kind: "process.signal", pid: other.pid, startTime: other.startTime, signal, gone: true });
+    }
+    host.push({ kind: "process.signal", pid, startTime, signal, gone: input.all });
+  }
   if (signal === SIGKILL) host.push(...thawSteps(input.cgroups));
   return { title: `kill ${id}`, host, container: [] };
 }

@@ -2,7 +2,7 @@
 
 import { GATE_NAME, NOTIFY_DIRECTORY, NOTIFY_NAME } from "../core/names.ts";
 import type { Plan } from "../plan/vocabulary.ts";
-import { type HookContainer, type Hooks, hookSteps } from "./hooks.ts";
+import { type HookContainer, type Hooks, hookOutputSteps, hookSteps } from "./hooks.ts";
 
 export interface StartInput extends HookContainer {
   /** The container's pid on the host. */
@@ -20,6 +20,7 @@ export function compileStart(input: StartInput): Plan {
   return {
     title: `start ${input.id}`,
     host: [
+      ...hookOutputSteps(["poststart"], input.hooks, input),
       ...(input.notify
         ? [
             {

@@ -63,7 +63,8 @@ function pidNamespaceOf(pid: number): string | undefined {
     return readlinkSync(`/proc/${pid}/ns/pid`);
   } catch (error) {
     const code = errorCode(error);
-    if (code === "ENOENT" || code === "ESRCH") return undefined;
+    // EACCES: one that we may not look into, so none of ours.
+    if (code === "ENOENT" || code === "ESRCH" || code === "EACCES") return undefined;
     throw error;
   }
 }

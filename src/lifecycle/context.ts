@@ -31,6 +31,8 @@ export interface Context {
   readonly root: StateRoot;
   readonly log: Log;
   readonly fault: FaultRequest | undefined;
+  /** --cgroup-manager disabled: create makes no cgroups. */
+  readonly noCgroups: boolean;
 }
 
 /** Kills tsrun here if a test asked for it. */

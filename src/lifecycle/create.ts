@@ -70,6 +70,7 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
       console: hostConsole(request.console, config.process?.terminal),
       noPivot: request.noPivot,
       noNewKeyring: request.noNewKeyring,
+      noCgroups: context.noCgroups,
       preserveFds,
       pidfdSocket: request.pidfdSocket === undefined ? undefined : resolve(request.pidfdSocket),
       stateDirectory: directoryOf(root, id),

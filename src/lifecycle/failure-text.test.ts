@@ -18,6 +18,8 @@ const plan: Plan = {
       timeoutMs: 1000,
       stateBefore: "{}",
       stateAfter: "",
+      out: null,
+      err: null,
     },
   ],
   container: [{ kind: "process.setsid" }],

@@ -5,7 +5,7 @@
 import type { Features } from "../../spec-schemas/features.ts";
 import { capabilityNames } from "../compile/capabilities.ts";
 import { PIDFD_ANNOTATION } from "../compile/create.ts";
-import { hookNames } from "../compile/hooks.ts";
+import { HOOK_OUTPUT_ANNOTATIONS, hookNames } from "../compile/hooks.ts";
 import { KEEP_GROUPS_ANNOTATION } from "../compile/identity.ts";
 import { MOUNT_CONTEXT_ANNOTATION } from "../compile/lsm.ts";
 import { mountOptionNames } from "../compile/mount-options.ts";
@@ -63,6 +63,8 @@ export function features(): Features {
     },
     potentiallyUnsafeConfigAnnotations: [
       PIDFD_ANNOTATION,
+      HOOK_OUTPUT_ANNOTATIONS.stdout,
+      HOOK_OUTPUT_ANNOTATIONS.stderr,
       KEEP_GROUPS_ANNOTATION,
       FAIL_UNKNOWN_ANNOTATION,
       RECEIVER_ANNOTATION,

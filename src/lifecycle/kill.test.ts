@@ -4,6 +4,7 @@ import { parseSignal } from "./kill.ts";
 describe("signals", () => {
   test.each([
     ["9", 9],
+    ["0", 0],
     ["KILL", 9],
     ["SIGKILL", 9],
     ["sigterm", 15],
@@ -14,7 +15,7 @@ describe("signals", () => {
     ["SIGRTMAX", 64],
   ])("%s is %d", (text, number) => expect(parseSignal(text)).toBe(number));
 
-  test.each(["", "0", "65", "-9", "999", "SIG", "NOPE", "SIGSIGTERM", "RTMIN-1", "RTMAX+1", "9x", " 9"])(
+  test.each(["", "65", "-9", "999", "SIG", "NOPE", "SIGSIGTERM", "RTMIN-1", "RTMAX+1", "9x", " 9"])(
     "%j is none",
     (text) => {
       expect(() => parseSignal(text)).toThrow(expect.objectContaining({ code: "usage" }));

@@ -1,29 +1,31 @@
 /** kill: a signal to the container's init, or with `all` to every process of it. */
 import { constants } from "node:os";
-import { compileKill } from "../compile/kill.ts";
+import { compileKill, membershipPlace } from "../compile/kill.ts";
 import type { ContainerId } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
+import { processesInPidNamespaceOf, readProcess } from "../host/process.ts";
 import { openSession } from "../native/native.ts";
 import { encodePlan } from "../plan/encode.ts";
 import type { Plan } from "../plan/vocabulary.ts";
 import { findContainer } from "../state/liveness.ts";
 import { checkAllowed } from "../state/machine.ts";
+import type { ContainerRecord, ProcessIdentity } from "../state/record.ts";
 import { type Context, faultOf } from "./context.ts";
 import { throwFailure } from "./failure-text.ts";
 
 /** Highest signal number (SIGRTMAX). */
 const MAX_SIGNAL = 64;
 
-/** A number, NAME or SIGNAME, also RTMIN+n and RTMAX-n (kill(1)). Throws `usage`. */
+/** A number (0 only asks whether it runs), NAME or SIGNAME, also RTMIN+n and RTMAX-n (kill(1)). Throws `usage`. */
 export function parseSignal(text: string): number {
   const bad = (): never => {
     throw new TsrunError("usage", `unknown signal ${JSON.stringify(text)}`, {
-      advice: `a number from 1 to ${MAX_SIGNAL}, or a name such as TERM or SIGTERM (kill -l)`,
+      advice: `a number from 0 to ${MAX_SIGNAL}, or a name such as TERM or SIGTERM (kill -l)`,
     });
   };
   if (/^\d{1,3}$/.test(text)) {
     const number = Number(text);
-    return number >= 1 && number <= MAX_SIGNAL ? number : bad();
+    return number <= MAX_SIGNAL ? number : bad();
   }
   const name = text.toUpperCase().replace(/^SIG/, "");
   const known = (constants.signals as Readonly<Record<string, number>>)[`SIG${name}`];
@@ -50,13 +52,23 @@ export function kill(context: Context, id: ContainerId, signal: number, all: boo
     signal,
     all,
     cgroups: record.cgroups,
+    others: all ? othersOf(record) : [],
     sharesPidNamespace: record.sharesPidNamespace,
   });
   run(context, plan);
 }
 
+/** Without a cgroup: who else is in the container's own pid namespace. */
+function othersOf({ cgroups, init, sharesPidNamespace }: ContainerRecord): ProcessIdentity[] {
+  if (sharesPidNamespace || membershipPlace(cgroups) !== undefined) return [];
+  return processesInPidNamespaceOf(init.pid).flatMap((pid) => {
+    const found = pid === init.pid ? undefined : readProcess(pid);
+    return found === undefined ? [] : [{ pid, startTime: found.startTime }];
+  });
+}
+
 /** After init's end others may live on, when they share a pid namespace; `--all` reaches them and is never an error. */
-function killRest(context: Context, record: ReturnType<typeof findContainer>["record"], signal: number): void {
+function killRest(context: Context, record: ContainerRecord, signal: number): void {
   if (!record.sharesPidNamespace || record.cgroups.length === 0) return;
   run(
     context,

@@ -260,6 +260,8 @@ describe("without pivot_root", () => {
       timeoutMs: 0,
       stateBefore: "{}",
       stateAfter: "",
+      out: null,
+      err: null,
     };
     const { output, failure } = fixture.run({
       noPivot: true,

@@ -667,7 +667,7 @@ export const vocabulary = {
     code: 130,
     side: "both",
     about:
-      "Runs a hook in this directory (or in / where that cannot be entered) with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit.",
+      "Runs a hook in this directory (or in / where that cannot be entered) with the container's state on its standard input: stateBefore, the pid as this side sees it, stateAfter; or stateBefore alone if stateAfter is empty. `timeoutMs` 0 is no limit. Its output goes to the files of the slots; without them its end is kept for the failure.",
     fields: {
       hook: "str",
       index: "u64",
@@ -678,6 +678,8 @@ export const vocabulary = {
       timeoutMs: "u64",
       stateBefore: "str",
       stateAfter: "str",
+      out: "slot",
+      err: "slot",
     },
   },
   "pidfd.send": {
@@ -685,6 +687,12 @@ export const vocabulary = {
     side: "host",
     about: "Sends a pidfd of the container's process to a unix socket.",
     fields: { path: "str" },
+  },
+  "file.append": {
+    code: 134,
+    side: "host",
+    about: "Opens a file to append to; one that is missing is made, for its owner only.",
+    fields: { path: "str", slot: "slot" },
   },
   "notify.listen": {
     code: 132,

@@ -47,6 +47,7 @@ export const command = defineCommand({
         console: socket !== undefined ? { kind: "socket", path: socket } : { kind: "pair" },
         noPivot: options["no-pivot"],
         noNewKeyring: options["no-new-keyring"],
+        noCgroups: context.noCgroups,
         preserveFds: options["preserve-fds"] ?? 0,
         pidfdSocket: options["pidfd-socket"],
         stateDirectory: directoryOf(context.root, id),
