@@ -48,6 +48,10 @@ function judge(runtime: Runtime, { name, outcome }: CaseResult): Outcome {
     const failsAsSeen = outcome.kind === "failed" && expectation[runtime.name] === "failed";
     return failsAsSeen ? { kind: "skipped", reason: `${runtime.name} is known to fail` } : outcome;
   }
+  const race = racing[name];
+  if (race !== undefined && outcome.kind === "failed" && race.detail.test(outcome.detail)) {
+    return { kind: "skipped", reason: race.reason };
+  }
   const reason = expectation.impossible(runtime);
   if (reason === undefined || outcome.kind === "skipped") return outcome;
   if (outcome.kind === "failed") return { kind: "skipped", reason };
