@@ -121,7 +121,7 @@ export const expectations: Readonly<Record<string, Expectation>> = {
   poststart_fail: row(
     "failed",
     "failed",
-    "wants a failing poststart hook to be a warning; since runtime-spec 1.1 it is an error and the container is stopped",
+    "wants a failing poststart hook to be a warning; in runtime-spec 1.3 it is an error and the container is stopped",
   ),
   poststop: row("passed", "passed"),
   poststop_fail: row("failed", "failed"),
