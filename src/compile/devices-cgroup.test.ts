@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { deviceProgramRules } from "../plan/device-program-text.ts";
 import { deviceProgram, INSTRUCTION_BYTES } from "./device-program.ts";
 import { access, type DeviceConfig, type DeviceRule, deviceRules, deviceWrites } from "./device-rules.ts";
 
@@ -132,6 +133,34 @@ describe("device programs", () => {
         },
       ),
     );
+  });
+
+  test("are printed as the rules that they were made of", () => {
+    const text = ({ allow, type, major, minor, access: mask }: DeviceRule): string => {
+      const letters = (["r", "w", "m"] as const).map((letter) => ((mask & access[letter]) === 0 ? "" : letter));
+      return `${allow ? "allow" : "deny"} ${type} ${major ?? "*"}:${minor ?? "*"} ${letters.join("")}`;
+    };
+    fc.assert(
+      fc.property(fc.array(config, { maxLength: 12 }), (devices) => {
+        const rules = deviceRules(devices);
+        expect(deviceProgramRules(deviceProgram(rules))).toEqual(rules.map(text));
+      }),
+    );
+    expect(deviceProgramRules(deviceProgram([]))).toEqual([]);
+  });
+
+  test("another program is not printed as one that it is not", () => {
+    const program = deviceProgram(deviceRules([{ allow: false, type: "c", major: 10, minor: 229, access: "w" }]));
+    const printed = deviceProgramRules(program);
+    for (let at = 0; at < program.length; at++) {
+      const other = Uint8Array.from(program);
+      other[at] = (other[at] as number) ^ 0x40;
+      // Another number or another right is another rule; whatever else it does, it is not these.
+      expect(deviceProgramRules(other)).not.toEqual(printed);
+    }
+    expect(deviceProgramRules(program.subarray(0, program.length - 8))).toBeUndefined();
+    expect(deviceProgramRules(program.subarray(4))).toBeUndefined();
+    expect(deviceProgramRules(new Uint8Array())).toBeUndefined();
   });
 
   test("without any rule everything is denied", () => {
