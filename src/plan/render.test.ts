@@ -81,6 +81,12 @@ describe("a filter as text", () => {
     ).toEqual(names);
   });
 
+  test("a name that is none is quoted", () => {
+    expect(profile({ names: ["no such\ncall\x1b[2J"], actions: [actions.SCMP_ACT_LOG.code] })[1]).toBe(
+      '    LOG: "no such\\ncall\\u001b[2J"',
+    );
+  });
+
   test("every action and architecture has a name, unknown numbers stay numbers", () => {
     for (const { code } of Object.values(actions)) expect(actionText(code)).toMatch(/^[A-Z_]+$|^ERRNO\(0\)$/);
     expect(actionText(actions.SCMP_ACT_KILL_PROCESS.code)).toBe("KILL_PROCESS");

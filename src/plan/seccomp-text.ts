@@ -58,11 +58,15 @@ function conditionsOf({ conditions }: Compile): ReadonlyMap<number, readonly str
   return all;
 }
 
+/** A name is whatever the profile says: nothing in it may look like more than one, or act on a terminal. */
+const nameText = (name: string): string => (/^\w+$/.test(name) ? name : JSON.stringify(name));
+
 /** The rules by their action, each as `clone(arg0 & 0x7e020000 == 0)`, in the profile's order. */
 export function rulesByAction(step: Compile): ReadonlyMap<string, readonly string[]> {
   const conditions = conditionsOf(step);
   const groups = new Map<string, string[]>();
-  for (const [i, name] of step.names.entries()) {
+  for (const [i, plain] of step.names.entries()) {
+    const name = nameText(plain);
     const action = actionText(Number(step.actions[i]));
     const conditionTexts = conditions.get(i);
     const rule = conditionTexts === undefined ? name : `${name}(${conditionTexts.join(", ")})`;
