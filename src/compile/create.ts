@@ -49,6 +49,8 @@ export interface CreateRecord {
   readonly detachRoot: string | undefined;
   /** Without `process` the container can be created, but not started. */
   readonly hasProcess: boolean;
+  /** --no-new-keyring: exec makes no session keyring either. */
+  readonly noNewKeyring: boolean;
 }
 
 export interface Compiled {
@@ -183,6 +185,7 @@ export function compileCreate(input: CompileInput): Compiled {
       hooks: { poststart: (hooks?.poststart ?? []).length > 0, poststop: (hooks?.poststop ?? []).length > 0 },
       detachRoot: rootToDetach(input),
       hasProcess: process !== undefined,
+      noNewKeyring: options.noNewKeyring,
     },
     warnings: [...warnings, ...cgroups.warnings, ...seccomp.warnings],
   };

@@ -126,7 +126,19 @@ describe("memory and swap", () => {
       expect(below).toThrow(expect.objectContaining({ message: expect.stringContaining("2000 bytes") }));
       expect(() => update(places, { memory: { limit: 1000, checkBeforeUpdate: true } }, {}, present)).toThrow();
       expect(writes(places, { memory: { limit: 1000 } }, {}, present).length).toBeGreaterThan(0);
+      expect(
+        writes(places, { memory: { limit: 2000 } }, { memory: { checkBeforeUpdate: true } }, present).length,
+      ).toBeGreaterThan(0);
     }
+    // v1 counts memory and swap together, and refuses a limit of both that is below.
+    const swapped = () =>
+      update(
+        v1,
+        { memory: { limit: 2500, swap: 2500, checkBeforeUpdate: true } },
+        {},
+        { ...present, memorySwapUsage: 3000n },
+      );
+    expect(swapped).toThrow(expect.objectContaining({ message: expect.stringMatching(/swap: 2500 .* 3000 bytes/) }));
   });
 
   test("v1: every moment of the way is one that the kernel takes", () => {

@@ -70,6 +70,8 @@ export interface PresentLimits {
   readonly memoryLimit?: bigint | undefined;
   /** memory.usage_in_bytes or memory.current: bytes. */
   readonly memoryUsage?: bigint | undefined;
+  /** v1, memory.memsw.usage_in_bytes: bytes of memory and swap together. */
+  readonly memorySwapUsage?: bigint | undefined;
   /** v2, cpu.max: microseconds, or "max". */
   readonly cpuQuota?: string | undefined;
   /** v1, cpu.rt_runtime_us: microseconds. */

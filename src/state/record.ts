@@ -32,6 +32,8 @@ export interface ContainerRecord {
   readonly sharesPidNamespace: boolean;
   readonly hooks: { readonly poststart: boolean; readonly poststop: boolean };
   readonly hasProcess: boolean;
+  /** --no-new-keyring of create, which holds for exec, too. Older records do not say: as without it. */
+  readonly noNewKeyring?: boolean | undefined;
   /** Without a mount namespace of its own: where its mounts are on the host, which delete detaches. */
   readonly detachRoot?: string | undefined;
 }
