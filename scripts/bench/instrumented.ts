@@ -1,6 +1,6 @@
 /** A copy of tsrun's installation that notes when it gets where: its start, reading itself, every module's evaluation, its end. */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Measurable } from "./programs.ts";
 import { ownNode } from "./programs.ts";
@@ -44,7 +44,7 @@ export function instrument({ path }: Measurable, folder: string): Instrumented {
   mkdirSync(join(folder, "bin"));
   copyFileSync(path, join(folder, "bin/tsrun"));
   for (const name of ["build", "binding.gyp"]) symlinkSync(join(installed, name), join(folder, name));
-  for (const name of ["compile-cache.cjs", "node-path"]) copyFileSync(join(installed, "dist", name), join(dist, name));
+  copyFileSync(join(installed, "dist/node-path"), join(dist, "node-path"));
 
   let main = readFileSync(join(installed, "dist/main.cjs"), "utf8");
   main = patch(main, '"use strict";', (found) => `${found}globalThis.benchMarks={mainNs:${NOW},modules:{}};`);
@@ -58,18 +58,23 @@ export function instrument({ path }: Measurable, folder: string): Instrumented {
   );
   writeFileSync(join(dist, "main.cjs"), main);
 
-  // esbuild wraps each module in one of two helpers; they get a watch that stops while an import is evaluated.
+  // esbuild wraps each module in a helper, which gets a watch that stops while an import is evaluated.
   const watch = `{const marks=globalThis.benchMarks??{modules:{}};const open=[];
 const watched=(helper)=>(wrapped,...rest)=>{const name=Object.keys(wrapped)[0];const evaluate=helper(wrapped,...rest);let first=true;
 return function(){if(!first)return evaluate();first=false;const begin=${NOW};open.push(0);
 try{return evaluate()}finally{const took=${NOW}-begin;marks.modules[name]=took-open.pop();if(open.length>0)open[open.length-1]+=took}}};
-__esm=watched(__esm);__commonJS=watched(__commonJS);}`;
-  const bundle = readFileSync(join(installed, "dist/tsrun.cjs"), "latin1");
-  writeFileSync(
-    join(dist, "tsrun.cjs"),
-    patch(bundle, "var __export=", (found) => `${watch}${found}`),
-    "latin1",
-  );
+__esm=watched(__esm);}`;
+  for (const name of readdirSync(join(installed, "dist")).filter((each) => each.endsWith(".cjs"))) {
+    if (name === "main.cjs") continue;
+    const text = readFileSync(join(installed, "dist", name), "latin1");
+    // The packages that are apart are wrapped otherwise, and no command here needs them.
+    const isProgram = text.includes("var __esm=");
+    writeFileSync(
+      join(dist, name),
+      isProgram ? patch(text, "var __export=", (found) => `${watch}${found}`) : text,
+      "latin1",
+    );
+  }
   execFileSync(ownNode(), [join(dist, "compile-cache.cjs")], { stdio: "inherit" });
   return {
     program: join(folder, "bin/tsrun"),
