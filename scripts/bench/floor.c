@@ -1,5 +1,6 @@
-// floor ROOTFS CGROUP PROGRAM: the system calls of the container that `runc spec` describes, and nothing else. No JSON,
-// no state, no checks beyond "did it work": what this takes, the kernel takes, and no runtime can be faster.
+// floor ROOTFS CGROUP PROGRAM [TIMES]: the system calls of the container that `runc spec` describes, and nothing else.
+// No JSON, no state, no checks beyond "did it work": what this takes, the kernel takes, and no runtime can be faster.
+// The file TIMES gets a line a phase, nanoseconds and name.
 //
 // CGROUP is relative to every hierarchy's root, such as tsrun-bench/floor; its parent is made if missing and stays.
 #define _GNU_SOURCE
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -25,6 +27,7 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef CLONE_INTO_CGROUP
@@ -42,6 +45,37 @@ static void fail(const char* what) {
 }
 
 static const char *rootfs, *cgroup, *program;
+
+// ---- the phases, each by its end
+
+enum phase { BEGIN, CGROUPS, CLONE, JOIN, MOUNTS, DEVICES, ROOT, HIDE, NETWORK, RIGHTS, PROGRAM, REMOVE, PHASES };
+static const char* const phase_names[PHASES] = {NULL,
+                                                "make the cgroups",
+                                                "clone with new namespaces",
+                                                "join the cgroups",
+                                                "mounts",
+                                                "device files",
+                                                "pivot_root",
+                                                "masked and read-only paths",
+                                                "hostname, loopback",
+                                                "limits, capabilities",
+                                                "execve and the program",
+                                                "remove the cgroups"};
+static long long* ends; // shared with the child
+
+static void end(enum phase phase) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  ends[phase] = t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static void write_times(const char* path) {
+  FILE* file = fopen(path, "w");
+  if (file == NULL) fail(path);
+  for (int i = BEGIN + 1; i < PHASES; i++)
+    fprintf(file, "%lld %s\n", ends[i] - ends[i - 1], phase_names[i]);
+  if (fclose(file) != 0) fail(path);
+}
 
 // ---- cgroups
 
@@ -290,18 +324,26 @@ static void drop_rights(void) {
 }
 
 static void container(void) {
+  end(CLONE);
   for (size_t i = 0; !v2 && i < COUNT(controllers); i++)
     if (join[i] >= 0) TRY(write(join[i], "0", 1));
+  end(JOIN);
   mount_all();
+  end(MOUNTS);
   make_devices();
+  end(DEVICES);
   enter_root();
+  end(ROOT);
   hide_paths();
+  end(HIDE);
   TRY(sethostname("floor", 5));
   loopback_up();
+  end(NETWORK);
   TRY(setsid());
   const struct rlimit files = {1024, 1024};
   TRY(setrlimit(RLIMIT_NOFILE, &files));
   drop_rights();
+  end(RIGHTS);
   char* argv[] = {(char*)program, NULL};
   char* envp[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm", NULL};
   execve(program, argv, envp);
@@ -309,15 +351,19 @@ static void container(void) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    fprintf(stderr, "floor ROOTFS CGROUP PROGRAM\n");
+  if (argc != 4 && argc != 5) {
+    fprintf(stderr, "floor ROOTFS CGROUP PROGRAM [TIMES]\n");
     return 2;
   }
   rootfs = realpath(argv[1], NULL);
   cgroup = argv[2];
   program = argv[3];
   if (rootfs == NULL) fail(argv[1]);
+  ends = mmap(NULL, PHASES * sizeof *ends, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (ends == MAP_FAILED) fail("mmap");
+  end(BEGIN);
   make_cgroups();
+  end(CGROUPS);
   // Like fork: this process is so small that sharing its memory would save nothing worth a stack of the child's own.
   struct clone_args args = {.flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS,
                             .exit_signal = SIGCHLD};
@@ -330,6 +376,9 @@ int main(int argc, char** argv) {
   if (pid == 0) container();
   int status;
   TRY(waitpid(pid, &status, 0));
+  end(PROGRAM);
   remove_cgroups();
+  end(REMOVE);
+  if (argc == 5) write_times(argv[4]);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
