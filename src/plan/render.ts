@@ -1,3 +1,4 @@
+import { callsText } from "./dbus-text.ts";
 import {
   type FieldType,
   linkRules,
@@ -114,6 +115,7 @@ const hints: Readonly<Record<RenderHint, (value: bigint) => string>> = {
     return flags === 0n ? mode : `${mode}|${memoryPolicyFlags(flags)}`;
   },
   bitset: String, // of one element; renderField has the whole
+  dbus: String, // never of a number
 };
 
 /** The first 16 digits of a SHA-256. node:crypto costs 5 ms to load, and few plans have anything so long. */
@@ -155,6 +157,7 @@ function renderField(value: unknown, type: FieldType, hint: RenderHint | undefin
     }
     case "bytes": {
       const bytes = value as Uint8Array;
+      if (hint === "dbus" && bytes.length > 0) return callsText(bytes);
       return bytes.length === 0 ? undefined : `(${bytes.length} bytes, sha256 ${shortHash(bytes)})`;
     }
     case "i64":
