@@ -7,12 +7,12 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0x66d602a8u;
+inline constexpr uint32_t kVocabularyHash = 0x4180d9a5u;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
 inline constexpr uint32_t kMaxElements = 65536;
-inline constexpr uint16_t kMaxStepCode = 153;
+inline constexpr uint16_t kMaxStepCode = 233;
 
 enum class StepKind : uint16_t {
   kSyncSignal = 1,
@@ -95,6 +95,10 @@ enum class StepKind : uint16_t {
   kCgroupEnter = 109,
   kCgroupDelegate = 110,
   kCgroupUpdate = 111,
+  kCgroupAdopt = 233,
+  kSystemdStartUnit = 230,
+  kSystemdSetProperties = 231,
+  kSystemdStopUnit = 232,
   kResctrlCreate = 150,
   kResctrlWrite = 151,
   kResctrlJoin = 152,
@@ -190,6 +194,7 @@ enum class Op : uint16_t {
   kFsetxattr = 76,
   kPidfdGetfd = 77,
   kRtnetlink = 78,
+  kSystemd = 79,
 };
 
 enum class SyncPoint : uint64_t {
@@ -377,6 +382,86 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"resctrl.write", 1, 4, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStr}},
     {"resctrl.join", 1, 4, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kBool}},
     {"resctrl.remove", 1, 3, {FieldType::kStr, FieldType::kU64, FieldType::kStr}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {"systemd.startUnit", 1, 8, {FieldType::kStrs, FieldType::kStrs, FieldType::kBytes, FieldType::kStr, FieldType::kBytes, FieldType::kU64, FieldType::kBytes, FieldType::kU64}},
+    {"systemd.setProperties", 1, 7, {FieldType::kStrs, FieldType::kStrs, FieldType::kBytes, FieldType::kStr, FieldType::kBytes, FieldType::kBytes, FieldType::kU64}},
+    {"systemd.stopUnit", 1, 6, {FieldType::kStrs, FieldType::kStrs, FieldType::kBytes, FieldType::kStr, FieldType::kBytes, FieldType::kU64}},
+    {"cgroup.adopt", 1, 4, {FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kStrs}},
 };
 
 /// Tells the other side that this point is reached.
@@ -1278,6 +1363,80 @@ struct CgroupUpdate {
         missing(r.bool_(5)) {}
 };
 
+/// Takes a v2 cgroup in which somebody else has put the container's process: checks that it is there and nobody else, then lets the parents give it these controllers (`needed`: must be possible).
+struct CgroupAdopt {
+  static constexpr StepKind kKind = StepKind::kCgroupAdopt;
+  Str hierarchy;
+  Str path;
+  Strs controllers;
+  Strs needed;
+  explicit CgroupAdopt(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)),
+        controllers(r.strs(2)),
+        needed(r.strs(3)) {}
+};
+
+/// Makes this call, with the pid of the container's process at byte `pidAt` of it (0: nowhere), and waits until the job that it starts is done. Undo ends the process and makes the call `stop`.
+struct SystemdStartUnit {
+  static constexpr StepKind kKind = StepKind::kSystemdStartUnit;
+  Strs managers;
+  Strs buses;
+  Bytes greeting;
+  Str unit;
+  Bytes call;
+  uint64_t pid_at;
+  Bytes stop;
+  uint64_t timeout_ms;
+  explicit SystemdStartUnit(const Record& r)
+      : managers(r.strs(0)),
+        buses(r.strs(1)),
+        greeting(r.bytes(2)),
+        unit(r.str(3)),
+        call(r.bytes(4)),
+        pid_at(r.u64(5)),
+        stop(r.bytes(6)),
+        timeout_ms(r.u64(7)) {}
+};
+
+/// Makes these calls, and waits for the last one's answer; undo makes the calls `undo`.
+struct SystemdSetProperties {
+  static constexpr StepKind kKind = StepKind::kSystemdSetProperties;
+  Strs managers;
+  Strs buses;
+  Bytes greeting;
+  Str unit;
+  Bytes calls;
+  Bytes undo;
+  uint64_t timeout_ms;
+  explicit SystemdSetProperties(const Record& r)
+      : managers(r.strs(0)),
+        buses(r.strs(1)),
+        greeting(r.bytes(2)),
+        unit(r.str(3)),
+        calls(r.bytes(4)),
+        undo(r.bytes(5)),
+        timeout_ms(r.u64(6)) {}
+};
+
+/// Makes this call and waits until its job is done. A unit that is not there, or a manager that is not there, is no error.
+struct SystemdStopUnit {
+  static constexpr StepKind kKind = StepKind::kSystemdStopUnit;
+  Strs managers;
+  Strs buses;
+  Bytes greeting;
+  Str unit;
+  Bytes call;
+  uint64_t timeout_ms;
+  explicit SystemdStopUnit(const Record& r)
+      : managers(r.strs(0)),
+        buses(r.strs(1)),
+        greeting(r.bytes(2)),
+        unit(r.str(3)),
+        call(r.bytes(4)),
+        timeout_ms(r.u64(5)) {}
+};
+
 /// Makes a directory (a class, or a monitoring group in mon_groups of one); undo removes it. One that is there is used if `existing`, otherwise an error; `make` false: it must be there.
 struct ResctrlCreate {
   static constexpr StepKind kKind = StepKind::kResctrlCreate;
@@ -1488,6 +1647,10 @@ struct NotifyForward {
   X(CgroupEnter) \
   X(CgroupDelegate) \
   X(CgroupUpdate) \
+  X(CgroupAdopt) \
+  X(SystemdStartUnit) \
+  X(SystemdSetProperties) \
+  X(SystemdStopUnit) \
   X(ResctrlCreate) \
   X(ResctrlWrite) \
   X(ResctrlJoin) \

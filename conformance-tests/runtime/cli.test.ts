@@ -74,11 +74,6 @@ own("bin/tsrun", () => {
     expect(box.run(args)).toMatchObject({ status: 1, stdout: "", stderr: expect.stringContaining(message) });
   });
 
-  test("--systemd-cgroup says that it is missing", () => {
-    const result = box.run(["create", "--bundle", box.bundle("true"), box.id()], { global: ["--systemd-cgroup"] });
-    expect(result).toMatchObject({ status: 1, stderr: expect.stringContaining("systemd") });
-  });
-
   test.each([
     [
       "checkpoint",

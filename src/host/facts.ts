@@ -31,6 +31,17 @@ export interface LaunchState {
   readonly validFds: readonly number[] | undefined;
 }
 
+/** A systemd that manages units: the system's, or a user's. */
+export interface SystemdManager {
+  readonly user: boolean;
+  /** Unix sockets of the manager itself, to be tried in this order. */
+  readonly managers: readonly string[];
+  /** Of message buses on which it is, to be tried after them. */
+  readonly buses: readonly string[];
+  /** The cgroup that holds its units' cgroups, relative to the mount point; "" for the root. */
+  readonly cgroup: string;
+}
+
 /**
  * All that the compiler may know of the host. Plain data: `tsrun plan --host-facts FILE` reads it from JSON (bigints as
  * decimal strings), golden tests write it down.
@@ -48,6 +59,8 @@ export interface HostFacts {
   readonly cgroup: CgroupFacts;
   /** Where resctrl is mounted; undefined where it is not, or nobody asked. */
   readonly resctrl?: AbsPath | undefined;
+  /** Undefined where systemd does not run, or nobody asked. */
+  readonly systemd?: SystemdManager | undefined;
   readonly lsm: { readonly apparmor: boolean; readonly selinux: boolean };
   readonly launch: LaunchState;
 }

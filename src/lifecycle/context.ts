@@ -1,4 +1,5 @@
 /** What every verb gets beside its own arguments. */
+import type { CgroupManager } from "../compile/input.ts";
 import type { AbsPath } from "../core/brands.ts";
 import type { Log } from "../log/log.ts";
 import type { Fault } from "../native/native.ts";
@@ -31,8 +32,8 @@ export interface Context {
   readonly root: StateRoot;
   readonly log: Log;
   readonly fault: FaultRequest | undefined;
-  /** --cgroup-manager disabled: create makes no cgroups. */
-  readonly noCgroups: boolean;
+  /** --cgroup-manager or --systemd-cgroup: of containers that are created; others are with theirs. */
+  readonly cgroupManager: CgroupManager;
 }
 
 /** Kills tsrun here if a test asked for it. */

@@ -58,6 +58,7 @@ export function destroy(context: Context, record: ContainerRecord, options: { re
         sharesPidNamespace: record.sharesPidNamespace,
         cgroups: record.cgroups,
         resctrl: record.resctrl,
+        systemd: record.systemd,
         detachRoot: record.detachRoot,
       }),
     );
@@ -117,6 +118,7 @@ function undoHalfMade(context: Context, id: ContainerId, journal: readonly Journ
         sharesPidNamespace: true,
         cgroups: entry.cgroups,
         resctrl: entry.resctrl,
+        systemd: entry.systemd,
         halfMade: true,
         detachRoot: entry.detachRoot,
       }),

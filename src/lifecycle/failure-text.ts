@@ -78,6 +78,8 @@ function causeText({ op, errno, detail, path, text }: StepFailure): string {
       return `${path === "" ? "the other side" : path} ended without a word${said}`;
     case "verify":
       return `check of${about === "" ? " its inputs" : about} failed${said === "" ? `: ${errnoText(errno)}` : said}`;
+    case "systemd":
+      return `systemd${about}${said}`;
     case "injected":
       return "a test asked for this failure";
     default:

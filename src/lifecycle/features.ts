@@ -20,6 +20,11 @@ import {
   seccompFlags,
   seccompOperators,
 } from "../compile/seccomp.ts";
+import {
+  DELEGATE_ANNOTATION,
+  PROPERTY_ANNOTATION_PREFIX,
+  SUBGROUP_ANNOTATION,
+} from "../compile/systemd-annotations.ts";
 import { commit, specVersion, version } from "../core/version.ts";
 import { kernelVersion } from "../host/read.ts";
 import { libseccomp } from "../native/native.ts";
@@ -35,7 +40,7 @@ export function features(): Features {
     linux: {
       namespaces: names(namespaceFlags),
       capabilities: [...capabilityNames],
-      cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
+      cgroup: { v1: true, v2: true, systemd: true, systemdUser: true, rdma: true },
       seccomp: {
         enabled: true,
         actions: names(seccompActions),
@@ -69,6 +74,9 @@ export function features(): Features {
       FAIL_UNKNOWN_ANNOTATION,
       RECEIVER_ANNOTATION,
       MOUNT_CONTEXT_ANNOTATION,
+      PROPERTY_ANNOTATION_PREFIX,
+      SUBGROUP_ANNOTATION,
+      DELEGATE_ANNOTATION,
     ],
   };
 }

@@ -1,3 +1,4 @@
+import { callsText } from "./dbus-text.ts";
 import { deviceProgramRules } from "./device-program-text.ts";
 import { actionText, architecturesText, rulesByAction } from "./seccomp-text.ts";
 import {
@@ -116,6 +117,7 @@ const hints: Readonly<Record<RenderHint, (value: bigint) => string>> = {
     return flags === 0n ? mode : `${mode}|${memoryPolicyFlags(flags)}`;
   },
   bitset: String, // of one element; renderField has the whole
+  dbus: String, // never of a number
 };
 
 /** The first 16 digits of a SHA-256. node:crypto costs 5 ms to load, and few plans have anything so long. */
@@ -157,6 +159,7 @@ function renderField(value: unknown, type: FieldType, hint: RenderHint | undefin
     }
     case "bytes": {
       const bytes = value as Uint8Array;
+      if (hint === "dbus" && bytes.length > 0) return callsText(bytes);
       return bytes.length === 0 ? undefined : `(${bytes.length} bytes, sha256 ${shortHash(bytes)})`;
     }
     case "i64":

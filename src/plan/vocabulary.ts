@@ -27,7 +27,8 @@ export type RenderHint =
   | "mempolicy" // MPOL_* with its flags
   | "bitset" // a mask of numbers, 64 an element
   | "links" // linkRules
-  | "pivot"; // how the root is entered
+  | "pivot" // how the root is entered
+  | "dbus"; // calls of D-Bus methods
 type Field = FieldType | `${FieldType}:${RenderHint}`;
 export type Side = "host" | "container" | "both";
 
@@ -600,6 +601,60 @@ export const vocabulary = {
       "Writes to the first of these files of the cgroup that is there, as cgroup.writeFirst; undo writes the file's text of `before` to it (none if empty), for a cgroup that stays when the plan fails.",
     fields: { hierarchy: "str", path: "str", files: "strs", values: "strs", before: "strs", missing: "bool" },
   },
+  "cgroup.adopt": {
+    code: 233,
+    side: "host",
+    about:
+      "Takes a v2 cgroup in which somebody else has put the container's process: checks that it is there and nobody else, then lets the parents give it these controllers (`needed`: must be possible).",
+    fields: { hierarchy: "str", path: "str", controllers: "strs", needed: "strs" },
+  },
+
+  // ---- systemd, over D-Bus: `managers` are sockets of the manager itself, `buses` of message buses, where `greeting` is
+  // said first; the first that answers is used
+  "systemd.startUnit": {
+    code: 230,
+    side: "host",
+    about:
+      "Makes this call, with the pid of the container's process at byte `pidAt` of it (0: nowhere), and waits until the job that it starts is done. Undo ends the process and makes the call `stop`.",
+    fields: {
+      managers: "strs",
+      buses: "strs",
+      greeting: "bytes:dbus",
+      unit: "str",
+      call: "bytes:dbus",
+      pidAt: "u64",
+      stop: "bytes:dbus",
+      timeoutMs: "u64",
+    },
+  },
+  "systemd.setProperties": {
+    code: 231,
+    side: "host",
+    about: "Makes these calls, and waits for the last one's answer; undo makes the calls `undo`.",
+    fields: {
+      managers: "strs",
+      buses: "strs",
+      greeting: "bytes:dbus",
+      unit: "str",
+      calls: "bytes:dbus",
+      undo: "bytes:dbus",
+      timeoutMs: "u64",
+    },
+  },
+  "systemd.stopUnit": {
+    code: 232,
+    side: "host",
+    about:
+      "Makes this call and waits until its job is done. A unit that is not there, or a manager that is not there, is no error.",
+    fields: {
+      managers: "strs",
+      buses: "strs",
+      greeting: "bytes:dbus",
+      unit: "str",
+      call: "bytes:dbus",
+      timeoutMs: "u64",
+    },
+  },
 
   // ---- resctrl (`root` is its mount point, checked to be a file system of type `magic`; `path` relative to it)
   "resctrl.create": {
@@ -793,6 +848,7 @@ export const operations = [
   "fsetxattr",
   "pidfd_getfd",
   "rtnetlink", // a request to the kernel's routing socket; its words are the text
+  "systemd", // a call or a job that systemd refuses; its words are the text
 ] as const;
 export type Operation = (typeof operations)[number];
 
