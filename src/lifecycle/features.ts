@@ -23,6 +23,7 @@ import {
 import { commit, specVersion, version } from "../core/version.ts";
 import { kernelVersion } from "../host/read.ts";
 import { libseccomp } from "../native/native.ts";
+import { CRIU_CONFIG_ANNOTATION } from "./criu.ts";
 
 export function features(): Features {
   const { version: libseccompVersion, knowsArchitecture } = libseccomp();
@@ -58,8 +59,8 @@ export function features(): Features {
       "run.oci.tsrun.version": version,
       "run.oci.tsrun.commit": commit,
       "io.github.seccomp.libseccomp.version": libseccompVersion,
-      // podman and containerd ask for runc's.
-      "org.opencontainers.runc.checkpoint.enabled": "false",
+      // podman and containerd ask for runc's. CRIU itself is the host's to have.
+      "org.opencontainers.runc.checkpoint.enabled": "true",
     },
     potentiallyUnsafeConfigAnnotations: [
       PIDFD_ANNOTATION,
@@ -69,6 +70,7 @@ export function features(): Features {
       FAIL_UNKNOWN_ANNOTATION,
       RECEIVER_ANNOTATION,
       MOUNT_CONTEXT_ANNOTATION,
+      CRIU_CONFIG_ANNOTATION,
     ],
   };
 }
