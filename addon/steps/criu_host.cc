@@ -18,6 +18,8 @@ namespace {
 
 /// How long a CRIU that learns that nobody waits for it may take to undo what it did.
 constexpr int kUndoPatienceMs = 10'000;
+/// The same once the restored process is killed, for which it may wait in vain: it traces what that one waits for.
+constexpr int kKilledPatienceMs = 2'000;
 /// Answers are a few hundred bytes.
 constexpr size_t kMostBytes = 64 * 1024;
 
@@ -45,12 +47,14 @@ Status Reap(HostContext& ctx) {
 /// would only complain and let the restored processes run: they go first.
 void GiveUp(HostContext& ctx) {
   if (!ctx.criu.valid()) return; // it has ended
-  if (ctx.criu_pidfd.valid()) sys::PidfdSendSignal(ctx.pidfd.get(), SIGKILL);
+  const bool adopted = ctx.criu_pidfd.valid();
+  if (adopted) sys::PidfdSendSignal(ctx.pidfd.get(), SIGKILL);
   ctx.criu.reset();
   const int pidfd = CriuPidfd(ctx);
   if (pidfd < 0) return;
   pollfd fd = {pidfd, POLLIN, 0};
-  if (sys::Retry([&] { return poll(&fd, 1, kUndoPatienceMs); }) <= 0) sys::PidfdSendSignal(pidfd, SIGKILL);
+  const int patience = adopted ? kKilledPatienceMs : kUndoPatienceMs;
+  if (sys::Retry([&] { return poll(&fd, 1, patience); }) <= 0) sys::PidfdSendSignal(pidfd, SIGKILL);
   (void)Reap(ctx); // an undo has nobody to tell
 }
 

@@ -1,5 +1,5 @@
 /** What confines a process, as /proc says it. */
-import { readFileSync, readlinkSync } from "node:fs";
+import { readFileSync, readlinkSync, statSync } from "node:fs";
 import { errorCode } from "../core/errno.ts";
 import { cgroupOf } from "./cgroup.ts";
 import type { Hierarchy, ProcessConfinement } from "./facts.ts";
@@ -42,6 +42,11 @@ export function confinementOf(pid: number, hierarchies: readonly Hierarchy[]): P
     if (["ENOENT", "ESRCH"].includes(errorCode(error) ?? "")) return undefined;
     throw error;
   }
+}
+
+/** The number in that name. */
+export function namespaceInode(pid: number, type: keyof typeof namespaceFiles): number {
+  return statSync(`/proc/${pid}/ns/${namespaceFiles[type]}`).ino;
 }
 
 /** `net:[4026531840]`; "" where the kernel has no such namespaces. */

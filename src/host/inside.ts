@@ -3,6 +3,9 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { posix } from "node:path";
 import { errorCode } from "../core/errno.ts";
 
+/** A name in an open directory of ours, whatever is at the directory's path by now; "" is the directory. */
+export const pathIn = (fd: number, name: string): string => `/proc/self/fd/${fd}/${name}`;
+
 /** As the kernel's MAXSYMLINKS. */
 const MAX_LINKS = 40;
 

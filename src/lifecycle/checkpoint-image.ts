@@ -21,6 +21,7 @@ import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import type { InheritedFd } from "../compile/criu-request.ts";
 import { errorCode, reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
+import { pathIn } from "../host/inside.ts";
 
 /** What the standard streams were: a list of three texts, as runc and crun write it. */
 const DESCRIPTORS = "descriptors.json";
@@ -53,8 +54,7 @@ export function openDirectory(path: string, option: string, make: boolean): Dire
   }
 }
 
-/** Names in an open directory, whatever is at its path by now. */
-const inside = ({ fd }: Directory, name = ""): string => `/proc/self/fd/${fd}/${name}`;
+const inside = ({ fd }: Directory, name = ""): string => pathIn(fd, name);
 
 /** That CRIU finds nothing but files in an image, and that what it builds on lies beside it. Throws `usage`. */
 export function checkImage(image: Directory): void {

@@ -2,14 +2,14 @@
  * checkpoint: CRIU writes a container into an image; without --leave-running it ends with that. One that fails leaves it
  * running, as does a tsrun that is killed: CRIU then lets the processes go on, and gc removes its work directory.
  */
-import { rmSync, statSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { resolve } from "node:path";
 import { type CheckpointOptions, compileCheckpoint, DUMP_LOG } from "../compile/checkpoint.ts";
 import { externalMounts } from "../compile/external-mounts.ts";
-import type { NamespaceType } from "../compile/namespaces.ts";
 import type { ContainerId } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
 import { freezerPlace } from "../host/cgroup.ts";
+import { namespaceInode } from "../host/confinement.ts";
 import { resolveInside } from "../host/inside.ts";
 import { ownIdentity } from "../host/process.ts";
 import { readHostFacts } from "../host/read.ts";
@@ -94,8 +94,6 @@ function dumpPlan(
   const written = configOf(root, id);
   const config = hasNotifyDirectory(root, id) ? withNotifyMount(written, directoryOf(root, id)) : written;
   const freezer = freezerPlace(record.cgroups);
-  const namespace = (file: string): number => statSync(`/proc/${init.pid}/ns/${file}`).ino;
-  const namespaces: Partial<Record<NamespaceType, number>> = { network: namespace("net"), pid: namespace("pid") };
   const plan = compileCheckpoint({
     container: { id, rootfs, config, facts },
     pid: init.pid,
@@ -106,7 +104,7 @@ function dumpPlan(
       ...mount,
       mountPoint: resolveInside(init.pid, mount.target),
     })),
-    namespaces,
+    namespaces: { network: namespaceInode(init.pid, "network"), pid: namespaceInode(init.pid, "pid") },
     files: [...new Set(streamsOf(init.pid).filter((stream) => stream.startsWith("file[")))],
     // A cgroup that is not the container's own has others' processes in it.
     freezeCgroup: freezer?.created === true ? freezer.hierarchy + freezer.path : undefined,

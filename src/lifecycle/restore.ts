@@ -16,7 +16,7 @@ import { TsrunError } from "../core/errors.ts";
 import { processesOf, withCreated } from "../host/cgroup.ts";
 import { confinementOf, namespaceAt } from "../host/confinement.ts";
 import type { HostFacts, ProcessConfinement } from "../host/facts.ts";
-import { identityOf, ownIdentity, processesInPidNamespaceOf } from "../host/process.ts";
+import { childOf, identityOf, ownIdentity, processesInPidNamespaceOf } from "../host/process.ts";
 import { readHostFacts } from "../host/read.ts";
 import { withMissing } from "../host/resctrl.ts";
 import { openSession, type Session } from "../native/native.ts";
@@ -198,10 +198,13 @@ function checkRestored(
   const joined: Partial<Record<NamespaceType, string>> = {};
   for (const { type, path } of processShape(config).joined) joined[type] = namespaceAt(path);
   const place = membershipPlace(record.cgroups);
-  // Those in its cgroup, and init wherever it is.
+  // All in its cgroup but for CRIU, which is another child of ours, and init and its pid namespace wherever they are.
   const pids = new Set([
     record.init.pid,
-    ...(place === undefined ? [] : processesOf(place)),
+    ...(place === undefined ? [] : processesOf(place)).filter((pid) => {
+      const child = childOf(process.pid, pid);
+      return child === undefined || child === record.init.pid;
+    }),
     ...(record.sharesPidNamespace ? [] : processesInPidNamespaceOf(record.init.pid)),
   ]);
   const processes = [...pids].flatMap((pid) => confinementOf(pid, hierarchies) ?? []);

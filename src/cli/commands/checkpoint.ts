@@ -14,7 +14,7 @@ export const command = defineCommand({
     "leave-running": { type: "flag", describe: "let the container go on" },
     "pre-dump": { type: "flag", describe: "save the memory only, and let the container go on" },
     "page-server": { type: "text", describe: "ADDRESS:PORT to send the memory to" },
-    "status-fd": { type: "count", describe: "descriptor that gets a zero byte when lazy pages can be fetched" },
+    "status-fd": { type: "text", describe: "descriptor that gets a zero byte when lazy pages can be fetched" },
     ...faultOption,
   },
   positionals: [1, 1],
@@ -29,13 +29,22 @@ export const command = defineCommand({
         leaveRunning: options["leave-running"],
         parentPath: options["parent-path"] || undefined,
         pageServer: pageServer(options["page-server"]),
-        statusFd: options["status-fd"] ?? 0,
+        statusFd: statusFd(options["status-fd"]),
       },
     };
     withTrace(options, context, (faulty) => checkpoint(faulty, request));
     return 0;
   },
 });
+
+/** 0 for none, which runc's callers write as -1. */
+function statusFd(text: string | undefined): number {
+  if (text === undefined || text === "" || text === "-1") return 0;
+  if (!/^[1-9]\d{0,8}$/.test(text)) {
+    throw new TsrunError("usage", `--status-fd: ${JSON.stringify(text)} is not the number of a descriptor`);
+  }
+  return Number(text);
+}
 
 const MAX_PORT = 0xffff;
 
