@@ -7,7 +7,7 @@
  *                  its resources
  *     state.json   the record, by rename: there or not, never half
  *     gate         socket between create and start
- *     notify/      bound into the container, if its caller waits for it to be ready (sd_notify(3))
+ *     notify/      bound into the container, if its caller waits for it to be ready (sd_notify(3)), or may be by an image
  */
 import {
   appendFileSync,
