@@ -7,12 +7,12 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0x4180d9a5u;
+inline constexpr uint32_t kVocabularyHash = 0x85628efcu;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
 inline constexpr uint32_t kMaxElements = 65536;
-inline constexpr uint16_t kMaxStepCode = 233;
+inline constexpr uint16_t kMaxStepCode = 254;
 
 enum class StepKind : uint16_t {
   kSyncSignal = 1,
@@ -111,6 +111,11 @@ enum class StepKind : uint16_t {
   kFileAppend = 134,
   kNotifyListen = 132,
   kNotifyForward = 133,
+  kCriuConnect = 250,
+  kCriuRequest = 251,
+  kCriuWait = 252,
+  kFdsPlace = 253,
+  kMountTarget = 254,
 };
 
 /// What failed: a system call, or a check of ours.
@@ -195,6 +200,7 @@ enum class Op : uint16_t {
   kPidfdGetfd = 77,
   kRtnetlink = 78,
   kSystemd = 79,
+  kCriu = 80,
 };
 
 enum class SyncPoint : uint64_t {
@@ -462,6 +468,27 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"systemd.setProperties", 1, 7, {FieldType::kStrs, FieldType::kStrs, FieldType::kBytes, FieldType::kStr, FieldType::kBytes, FieldType::kBytes, FieldType::kU64}},
     {"systemd.stopUnit", 1, 6, {FieldType::kStrs, FieldType::kStrs, FieldType::kBytes, FieldType::kStr, FieldType::kBytes, FieldType::kU64}},
     {"cgroup.adopt", 1, 4, {FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kStrs}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {"criu.connect", 1, 1, {FieldType::kSlot}},
+    {"criu.request", 1, 2, {FieldType::kSlot, FieldType::kBytes}},
+    {"criu.wait", 1, 4, {FieldType::kStr, FieldType::kBool, FieldType::kSlot, FieldType::kU64}},
+    {"fds.place", 2, 2, {FieldType::kSlot, FieldType::kU64}},
+    {"mount.target", 2, 4, {FieldType::kStr, FieldType::kStr, FieldType::kBool, FieldType::kU64}},
 };
 
 /// Tells the other side that this point is reached.
@@ -1609,6 +1636,62 @@ struct NotifyForward {
         start_time(r.u64(2)) {}
 };
 
+/// Makes the socket over which CRIU is told what to do (`criu swrk`), its end in the slot.
+struct CriuConnect {
+  static constexpr StepKind kKind = StepKind::kCriuConnect;
+  Slot slot;
+  explicit CriuConnect(const Record& r)
+      : slot(r.slot(0)) {}
+};
+
+/// Sends a request (a criu_req of CRIU's rpc.proto) to the CRIU that the plan has spawned; the slot is the one of criu.connect. Undo: a process that was adopted is killed, and CRIU learns that nobody is there any more, and undoes what it did.
+struct CriuRequest {
+  static constexpr StepKind kKind = StepKind::kCriuRequest;
+  Slot slot;
+  Bytes request;
+  explicit CriuRequest(const Record& r)
+      : slot(r.slot(0)),
+        request(r.bytes(1)) {}
+};
+
+/// Lets CRIU go on to this point (a notification of its RPC, where it waits), or to its end if `script` is empty. `adopt`: the process that CRIU names there becomes the container's. A terminal's master that CRIU finds on the way goes through the slot `console`; that lazy pages can be fetched is told by a zero byte to the descriptor `statusFd` of tsrun, if not 0.
+struct CriuWait {
+  static constexpr StepKind kKind = StepKind::kCriuWait;
+  Str script;
+  bool adopt;
+  Slot console;
+  uint64_t status_fd;
+  explicit CriuWait(const Record& r)
+      : script(r.str(0)),
+        adopt(r.bool_(1)),
+        console(r.slot(2)),
+        status_fd(r.u64(3)) {}
+};
+
+/// Keeps the descriptor of the slot open for the program, under this number, which must be free.
+struct FdsPlace {
+  static constexpr StepKind kKind = StepKind::kFdsPlace;
+  Slot slot;
+  uint64_t number;
+  explicit FdsPlace(const Record& r)
+      : slot(r.slot(0)),
+        number(r.u64(1)) {}
+};
+
+/// Makes what mount.bind of this host path would be mounted on, if missing, and mounts nothing.
+struct MountTarget {
+  static constexpr StepKind kKind = StepKind::kMountTarget;
+  Str source;
+  Str target;
+  bool no_symlinks;
+  uint64_t links;
+  explicit MountTarget(const Record& r)
+      : source(r.str(0)),
+        target(r.str(1)),
+        no_symlinks(r.bool_(2)),
+        links(r.u64(3)) {}
+};
+
 #define TSRUN_HOST_STEPS(X) \
   X(SyncSignal) \
   X(SyncWait) \
@@ -1661,7 +1744,10 @@ struct NotifyForward {
   X(PidfdSend) \
   X(FileAppend) \
   X(NotifyListen) \
-  X(NotifyForward)
+  X(NotifyForward) \
+  X(CriuConnect) \
+  X(CriuRequest) \
+  X(CriuWait)
 
 #define TSRUN_CONTAINER_STEPS(X) \
   X(SyncSignal) \
@@ -1710,6 +1796,8 @@ struct NotifyForward {
   X(DeviceReopenNull) \
   X(FsLabel) \
   X(SeccompLoad) \
-  X(HookRun)
+  X(HookRun) \
+  X(FdsPlace) \
+  X(MountTarget)
 
 } // namespace tsrun::abi

@@ -90,3 +90,20 @@ export interface PresentLimits {
   /** v1, cpu.rt_runtime_us: microseconds. */
   readonly realtimeRuntime?: bigint | undefined;
 }
+
+/** What confines a process. */
+export interface ProcessConfinement {
+  readonly pid: number;
+  /** By the spec's types: what names the namespace, such as `net:[4026531840]`. */
+  readonly namespaces: Readonly<Record<string, string>>;
+  /** All that is in any of its sets; bit n is capability n. */
+  readonly capabilities: bigint;
+  readonly noNewPrivileges: boolean;
+  readonly seccompFilter: boolean;
+  /** Lines of three numbers with one blank between them. */
+  readonly uidMap: string;
+  readonly gidMap: string;
+  /** Of AppArmor (`profile (mode)`) or SELinux; "" without either. */
+  readonly label: string;
+  readonly cgroups: readonly { readonly hierarchy: string; readonly path: string }[];
+}

@@ -20,7 +20,18 @@ export type KillPoint =
   | "renamed"; // the id is free again
 
 /** The plans in which a test can ask for a fault. */
-export const planNames = ["create", "start", "exec", "delete", "kill", "pause", "resume", "update"] as const;
+export const planNames = [
+  "create",
+  "start",
+  "exec",
+  "delete",
+  "kill",
+  "pause",
+  "resume",
+  "update",
+  "checkpoint",
+  "restore",
+] as const;
 export type PlanName = (typeof planNames)[number];
 
 /** A fault that a test asks for with --test-fault. */

@@ -155,7 +155,8 @@ export function checkPreservedFds(launch: LaunchState, count: number): void {
   }
 }
 
-const temporaryOf = (pidFile: string, id: string): string => `${pidFile}.tsrun-${id}`;
+/** Where the pid file is written before it has its name: for the journal. */
+export const temporaryOf = (pidFile: string, id: string): string => `${pidFile}.tsrun-${id}`;
 
 /** Writes the pid by rename: whoever sees the file sees the whole number. Throws `usage`. */
 export function writePidFile(path: string, pid: number, id: string): void {

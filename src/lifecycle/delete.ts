@@ -128,6 +128,13 @@ function undoHalfMade(context: Context, id: ContainerId, journal: readonly Journ
   removeFromStore(context, id);
 }
 
+/** What a restore that failed has left, recorded or not: CRIU's own processes may stand in its cgroups. */
+export function undoFailed(context: Context, id: ContainerId): void {
+  const found = find(context.root, id);
+  if (found.kind === "container") destroy(context, found.record, { kill: found.status !== "stopped" });
+  else if (found.kind === "half-made") undoHalfMade(context, id, found.journal);
+}
+
 /** Before create claims an id: a half-made container whose creator is dead does not block it. */
 export function reclaimHalfMade(context: Context, id: ContainerId): void {
   const found = find(context.root, id);

@@ -80,11 +80,22 @@ function causeText({ op, errno, detail, path, text }: StepFailure): string {
       return `check of${about === "" ? " its inputs" : about} failed${said === "" ? `: ${errnoText(errno)}` : said}`;
     case "systemd":
       return `systemd${about}${said}`;
+    case "criu":
+      return `CRIU failed${errno === 0 ? "" : `: ${errnoText(errno)}`}${criuWords(text)}`;
     case "injected":
       return "a test asked for this failure";
     default:
       return `${op}${about}: ${errnoText(errno)}${said}`;
   }
+}
+
+/** CRIU's own lines, without the places in its source. */
+function criuWords(text: string): string {
+  const lines = text.split("\n").map((line) => line.replace(/^.*?Error \([^)]*\): /, "").trim());
+  return lines
+    .filter((line) => line !== "")
+    .map((line) => `: ${line}`)
+    .join("");
 }
 
 const SIGKILL = 9;

@@ -28,6 +28,7 @@ import {
 import { commit, specVersion, version } from "../core/version.ts";
 import { kernelVersion } from "../host/read.ts";
 import { libseccomp } from "../native/native.ts";
+import { CRIU_CONFIG_ANNOTATION } from "./criu.ts";
 
 export function features(): Features {
   const { version: libseccompVersion, knowsArchitecture } = libseccomp();
@@ -63,8 +64,8 @@ export function features(): Features {
       "run.oci.tsrun.version": version,
       "run.oci.tsrun.commit": commit,
       "io.github.seccomp.libseccomp.version": libseccompVersion,
-      // podman and containerd ask for runc's.
-      "org.opencontainers.runc.checkpoint.enabled": "false",
+      // podman and containerd ask for runc's. CRIU itself is the host's to have.
+      "org.opencontainers.runc.checkpoint.enabled": "true",
     },
     potentiallyUnsafeConfigAnnotations: [
       PIDFD_ANNOTATION,
@@ -77,6 +78,7 @@ export function features(): Features {
       PROPERTY_ANNOTATION_PREFIX,
       SUBGROUP_ANNOTATION,
       DELEGATE_ANNOTATION,
+      CRIU_CONFIG_ANNOTATION,
     ],
   };
 }

@@ -763,6 +763,40 @@ export const vocabulary = {
       "Waits until somebody says READY=… to the socket of notify.listen, or the process ends; says it, and MAINPID=pid, to this address (a path, or @name of an abstract socket), and waits until it is taken in (BARRIER=1, at most 30 s).",
     fields: { address: "str", pid: "u64", startTime: "u64" },
   },
+
+  // ---- CRIU (criu.org), driven by its RPC
+  "criu.connect": {
+    code: 250,
+    side: "host",
+    about: "Makes the socket over which CRIU is told what to do (`criu swrk`), its end in the slot.",
+    fields: { slot: "slot" },
+  },
+  "criu.request": {
+    code: 251,
+    side: "host",
+    about:
+      "Sends a request (a criu_req of CRIU's rpc.proto) to the CRIU that the plan has spawned; the slot is the one of criu.connect. Undo: a process that was adopted is killed, and CRIU learns that nobody is there any more, and undoes what it did.",
+    fields: { slot: "slot", request: "bytes" },
+  },
+  "criu.wait": {
+    code: 252,
+    side: "host",
+    about:
+      "Lets CRIU go on to this point (a notification of its RPC, where it waits), or to its end if `script` is empty. `adopt`: the process that CRIU names there becomes the container's. A terminal's master that CRIU finds on the way goes through the slot `console`; that lazy pages can be fetched is told by a zero byte to the descriptor `statusFd` of tsrun, if not 0.",
+    fields: { script: "str", adopt: "bool", console: "slot", statusFd: "u64" },
+  },
+  "fds.place": {
+    code: 253,
+    side: "container",
+    about: "Keeps the descriptor of the slot open for the program, under this number, which must be free.",
+    fields: { slot: "slot", number: "u64" },
+  },
+  "mount.target": {
+    code: 254,
+    side: "container",
+    about: "Makes what mount.bind of this host path would be mounted on, if missing, and mounts nothing.",
+    fields: { source: "str", target: "str", noSymlinks: "bool", links: "u64:links" },
+  },
 } as const satisfies Record<string, StepShape>;
 
 export type StepKind = keyof typeof vocabulary;
@@ -849,6 +883,7 @@ export const operations = [
   "pidfd_getfd",
   "rtnetlink", // a request to the kernel's routing socket; its words are the text
   "systemd", // a call or a job that systemd refuses; its words are the text
+  "criu", // CRIU says that it failed; errno, if not 0, is its own view
 ] as const;
 export type Operation = (typeof operations)[number];
 
