@@ -6,8 +6,7 @@ import { rootRelPath } from "../core/brands.ts";
 import { GATE_NAME } from "../core/names.ts";
 import { point } from "../plan/encode.ts";
 import type { ContainerStep, HostStep, Plan } from "../plan/vocabulary.ts";
-import { type Cgroups, compileCgroups, withoutCgroups } from "./cgroups.ts";
-import { compileSystemdCgroups } from "./cgroups-systemd.ts";
+import { compileManagedCgroups } from "./cgroup-managers.ts";
 import { connectConsole, openConsole } from "./console.ts";
 import { deviceSteps } from "./devices.ts";
 import { hookOutputSteps, hookSteps } from "./hooks.ts";
@@ -63,12 +62,6 @@ export interface Compiled {
   readonly warnings: readonly string[];
 }
 
-const cgroupsOf: Readonly<Record<CgroupManager, (input: CompileInput) => Cgroups>> = {
-  cgroupfs: compileCgroups,
-  systemd: compileSystemdCgroups,
-  disabled: withoutCgroups,
-};
-
 /** Throws `config`, `unsupported` or `usage` before anything is done. */
 export function compileCreate(input: CompileInput): Compiled {
   const { id, config, facts, options } = input;
@@ -77,7 +70,7 @@ export function compileCreate(input: CompileInput): Compiled {
   const container = { id, bundle: input.bundle, annotations: config.annotations };
   const shape = processShape(config);
   const userNamespace = hasNamespace(shape, "user");
-  const cgroups = cgroupsOf[options.cgroupManager ?? "cgroupfs"](input);
+  const cgroups = compileManagedCgroups(input);
   const resctrl = compileResctrl(input);
   const seccomp = compileSeccomp(input);
   const stackLimit = stackLimitSync(process?.rlimits);

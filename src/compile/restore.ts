@@ -11,7 +11,7 @@
  */
 import { point } from "../plan/encode.ts";
 import type { ContainerStep, HostStep, Plan } from "../plan/vocabulary.ts";
-import { compileCgroups, withoutCgroups } from "./cgroups.ts";
+import { compileManagedCgroups } from "./cgroup-managers.ts";
 import { connectConsole } from "./console.ts";
 import type { CreateRecord } from "./create.ts";
 import {
@@ -64,7 +64,7 @@ export function compileRestore(input: RestoreInput): CompiledRestore {
   const { process, hooks } = config;
   const shape = processShape(config);
   checkShape(config, shape);
-  const cgroups = options.noCgroups === true ? withoutCgroups(input) : compileCgroups(input);
+  const cgroups = compileManagedCgroups(input);
   const resctrl = compileResctrl(input);
   const container = { id, bundle, annotations: config.annotations };
   const console = connectConsole(process, options.console);
@@ -90,8 +90,10 @@ export function compileRestore(input: RestoreInput): CompiledRestore {
     lsmProfile: restore.lsmProfile,
     lsmMountContext: restore.lsmMountContext,
   });
-  // What tags sockets must be entered before one is made; what counts processes would count CRIU's own.
-  const tagged = cgroups.join.filter(({ kind }) => kind === "cgroup.join");
+  // What tags sockets must be entered before one is made; what counts processes would count CRIU's own. All of a scope of
+  // systemd, which is made of CRIU's process, so that CRIU counts there.
+  const early =
+    cgroups.systemd === undefined ? cgroups.join.filter(({ kind }) => kind === "cgroup.join") : cgroups.join;
   const host: HostStep[] = [
     ...hookOutputSteps(["prestart", "createRuntime"], hooks, container),
     ...openNamespaces(shape),
@@ -100,7 +102,7 @@ export function compileRestore(input: RestoreInput): CompiledRestore {
     ...resctrl.before,
     ...cgroups.before,
     { kind: "process.spawn", cloneFlags: namespaceFlags.mount, cgroup: cgroups.spawnSlot, keepFds: 0 },
-    ...tagged,
+    ...early,
     ...resctrl.join,
     { kind: "sync.signal", point: point("host-ready") },
     ...requestSteps(request),
@@ -122,16 +124,18 @@ export function compileRestore(input: RestoreInput): CompiledRestore {
     plan: { title, host, container: steps },
     finish: {
       title,
-      host: [...cgroups.join.filter((step) => !tagged.includes(step)), ...cgroups.afterMounts, wait("")],
+      host: [...cgroups.join.filter((step) => !early.includes(step)), ...cgroups.afterMounts, wait("")],
       container: [],
     },
     record: {
       cgroups: cgroups.places,
+      systemd: cgroups.systemd,
       resctrl: resctrl.record,
       sharesPidNamespace: !isCreated(shape, "pid"),
       hooks: { poststart: (hooks?.poststart ?? []).length > 0, poststop: (hooks?.poststop ?? []).length > 0 },
       detachRoot: undefined,
       hasProcess: process !== undefined,
+      noNewKeyring: options.noNewKeyring,
     },
     warnings: cgroups.warnings,
   };

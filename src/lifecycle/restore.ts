@@ -65,7 +65,10 @@ export function restore(context: Context, request: RestoreRequest): number {
     const work = makeWorkDirectory(context.root, request.id, ownIdentity());
     let record: ContainerRecord;
     try {
-      const facts = readHostFacts({ resctrl: bundle.config.linux?.intelRdt !== undefined });
+      const facts = readHostFacts({
+        resctrl: bundle.config.linux?.intelRdt !== undefined,
+        systemd: context.cgroupManager === "systemd",
+      });
       const compiled = compileRestore({
         id: request.id,
         bundle: bundle.bundle,
@@ -77,7 +80,7 @@ export function restore(context: Context, request: RestoreRequest): number {
           console: hostConsole(request.console, bundle.config.process?.terminal),
           noPivot: false,
           noNewKeyring: false,
-          noCgroups: context.noCgroups,
+          cgroupManager: context.cgroupManager,
           preserveFds: 0,
           pidfdSocket: undefined,
           stateDirectory: directoryOf(context.root, request.id),
@@ -131,6 +134,8 @@ function make(context: Context, request: RestoreRequest, making: Making): Contai
       by: ownIdentity(),
       cgroups,
       resctrl,
+      // As in create.
+      systemd: cgroups.every(({ created }) => created) ? compiled.record.systemd : undefined,
       pidFile: pidFile === undefined ? "" : temporaryOf(pidFile, id),
     },
     notify: true,
@@ -153,7 +158,7 @@ function make(context: Context, request: RestoreRequest, making: Making): Contai
       ownerUid: facts.uid,
       annotations: bundle.config.annotations ?? {},
       ...compiled.record,
-      cgroups,
+      cgroups: compiled.record.systemd === undefined ? cgroups : compiled.record.cgroups,
       resctrl,
     };
     checkRestored(record, bundle.config, facts);
