@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { type CaseResult, isolatedArguments, type Outcome, type Runtime, type Suite } from "./outcome.ts";
 import { findProgram, findRuntime } from "./runtimes.ts";
@@ -206,6 +206,22 @@ export function processes(): readonly { readonly pid: number; readonly command: 
         throw error;
       }
     });
+}
+
+/** Waits until no process has this command line. */
+export async function gone(what: string): Promise<void> {
+  await until(`the end of ${what}`, () => processes().every(({ command }) => command !== what));
+}
+
+/** What a file of a process' cgroup says: `v1` in the hierarchy of the controller, or `v2`. */
+export function cgroupFile(pid: number, controller: string, v1: string, v2: string): string {
+  const cgroup = readFileSync(`/proc/${pid}/cgroup`, "utf8");
+  const path = new RegExp(`^\\d+:(?:[\\w,]*,)?${controller}(?:,[\\w,]*)?:(.*)$`, "m").exec(cgroup)?.[1];
+  const file =
+    path === undefined
+      ? join("/sys/fs/cgroup", /^0::(.*)$/m.exec(cgroup)?.[1] ?? "", v2)
+      : join("/sys/fs/cgroup", controller, path, v1);
+  return readFileSync(file, "utf8").trim();
 }
 
 /**
