@@ -78,14 +78,10 @@ export class Docker {
     });
     closeSync(log);
     this.#daemon = daemon;
-    await until(
-      "dockerd to answer",
-      async () => {
-        if (daemon.exitCode !== null) throw new Error(`dockerd has ended:\n${this.log()}`);
-        return (await this.docker(["version"])).status === 0;
-      },
-      60,
-    );
+    await until("dockerd to answer", async () => {
+      if (daemon.exitCode !== null) throw new Error(`dockerd has ended:\n${this.log()}`);
+      return (await this.docker(["version"])).status === 0;
+    });
   }
 
   /** As if it had crashed: containerd and the shims go on. */
@@ -169,7 +165,7 @@ export class Docker {
     }
     // A shim ends after docker has its answer.
     const seen = (): readonly string[] => [...this.#shims(), ...this.#mounts(), ...this.#cgroups(), ...this.#states()];
-    await until("the shims to end", () => seen().length === 0, 5).catch(() => left.push(...seen()));
+    await until("the shims to end", () => seen().length === 0, 30).catch(() => left.push(...seen()));
     return left;
   }
 
