@@ -10,6 +10,7 @@
 #include "addon/exec/session.h"
 #include "addon/steps/oom_watch_host.h"
 #include "addon/steps/seccomp_filter_host.h"
+#include "addon/steps/sysctl_read_host.h"
 
 namespace {
 
@@ -234,10 +235,40 @@ Napi::Value TerminalSize(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+/// readSysctls(namespaces: number[], files: string[]): for each file its text or, as a number, its errno; a status when a
+/// namespace cannot be entered.
+Napi::Value ReadSysctls(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (info.Length() != 2 || !info[0].IsArray() || !info[1].IsArray())
+    return TypeError(env, "readSysctls: namespaces, files");
+  const Napi::Array fds = info[0].As<Napi::Array>(), names = info[1].As<Napi::Array>();
+  std::vector<int> namespaces;
+  for (uint32_t i = 0; i < fds.Length(); i++) {
+    const Napi::Value fd = fds.Get(i);
+    if (!fd.IsNumber()) return TypeError(env, "readSysctls: namespaces");
+    namespaces.push_back(fd.As<Napi::Number>().Int32Value());
+  }
+  std::vector<std::string> files;
+  for (uint32_t i = 0; i < names.Length(); i++) {
+    const Napi::Value name = names.Get(i);
+    if (!name.IsString()) return TypeError(env, "readSysctls: files");
+    files.push_back(name.As<Napi::String>().Utf8Value());
+  }
+  std::vector<tsrun::SysctlValue> values;
+  const Status status = tsrun::ReadSysctls(namespaces, files, values);
+  if (!status.ok()) return StatusObject(env, status);
+  Napi::Array out = Napi::Array::New(env, values.size());
+  for (uint32_t i = 0; i < values.size(); i++)
+    out.Set(i, values[i].err != 0 ? Napi::Value(Napi::Number::New(env, values[i].err))
+                                  : Napi::Value(Napi::String::New(env, values[i].text)));
+  return out;
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Session", SessionWrap::Define(env));
   exports.Set("OomWatch", OomWatchWrap::Define(env));
   exports.Set("lock", Napi::Function::New<Lock>(env));
+  exports.Set("readSysctls", Napi::Function::New<ReadSysctls>(env));
   exports.Set("terminalSize", Napi::Function::New<TerminalSize>(env));
   exports.Set("knowsArchitecture", Napi::Function::New<KnowsArchitecture>(env));
   exports.Set("libseccompVersion", Napi::String::New(env, tsrun::LibseccompVersion()));

@@ -18,6 +18,10 @@ export const commands: Readonly<Record<string, Entry>> = {
   events: { summary: "print statistics and OOM events of a container", load: () => import("./commands/events.ts") },
   state: { summary: "print the state of a container", load: () => import("./commands/state.ts") },
   list: { summary: "list the containers", load: () => import("./commands/list.ts") },
+  explain: {
+    summary: "compare what a container is configured to be with what the kernel says it is",
+    load: () => import("./commands/explain.ts"),
+  },
   kill: { summary: "send a signal to a container", load: () => import("./commands/kill.ts") },
   delete: { summary: "remove what is left of a container", load: () => import("./commands/delete.ts") },
   checkpoint: { summary: "not supported (needs CRIU)", load: () => import("./commands/checkpoint.ts") },

@@ -118,6 +118,7 @@ interface Addon {
   readonly OomWatch: new () => NativeOomWatch;
   readonly Session: new (initPath: string) => NativeSession;
   lock(path: string, mode: number): number;
+  readSysctls(namespaces: readonly number[], files: readonly string[]): NativeStatus | (string | number)[];
   terminalSize(): [rows: number, columns: number] | undefined;
   knowsArchitecture(arch: number): boolean;
   readonly libseccompVersion: string;
@@ -251,6 +252,18 @@ export function openOomWatch(
     },
     close: () => native.close(),
   };
+}
+
+/**
+ * Files of /proc/sys, relative to it, as a process of these namespaces (descriptors) sees them: the text of each, or the
+ * errno (a number) of one that cannot be read. What stands instead when a namespace cannot be entered says why.
+ */
+export function readSysctls(
+  namespaces: readonly number[],
+  files: readonly string[],
+): { readonly values: readonly (string | number)[] } | { readonly refused: string } {
+  const values = addon().readSysctls(namespaces, files);
+  return Array.isArray(values) ? { values } : { refused: statusText(values) };
 }
 
 /** The libseccomp that the addon was built with. */

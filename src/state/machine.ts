@@ -6,7 +6,7 @@ import { TsrunError } from "../core/errors.ts";
 
 /** `paused` is runc's addition to the spec's four. */
 export type Status = "creating" | "created" | "running" | "paused" | "stopped";
-export type Operation = "start" | "exec" | "kill" | "delete" | "pause" | "resume" | "update" | "events";
+export type Operation = "start" | "exec" | "kill" | "delete" | "pause" | "resume" | "update" | "events" | "explain";
 
 const allowed = {
   start: ["created"],
@@ -18,6 +18,7 @@ const allowed = {
   resume: ["paused"],
   update: ["created", "running", "paused"],
   events: ["created", "running", "paused"],
+  explain: ["created", "running", "paused"],
 } as const satisfies Record<Operation, readonly Status[]>;
 
 /** Whether the operation may be done in this status. */
@@ -47,6 +48,8 @@ function whyNot(operation: Operation, status: Status): string {
       return "container not running";
     case "delete":
       return `cannot delete container that is not stopped: ${status}`;
+    case "explain":
+      return "the container has stopped: there is no process left to look at";
     case "pause":
       return status === "paused" ? "container already paused" : "container not running";
     case "resume":

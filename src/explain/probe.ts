@@ -1,0 +1,8 @@
+import type { Observed } from "../core/observed.ts";
+import type { HostProbe } from "../host/container-probe.ts";
+
+/** What explain asks the kernel: the comparison itself is pure. */
+export interface ContainerProbe extends Omit<HostProbe, "openNamespaces" | "isAlive" | "close"> {
+  /** A file below /proc/sys as the container sees it. */
+  sysctl(file: string): Observed<string>;
+}
