@@ -153,8 +153,12 @@ function insideId(probe: ExplainInput["probe"], name: string, value: string): st
   return "unreadable" in map ? value : String(idInside(parseIdMap(map.value), Number(value)) ?? value);
 }
 
+/** The kernel's words for procfs's hidepid (Linux 5.8). */
+const hidepid: Readonly<Record<string, string>> = { "0": "off", "1": "noaccess", "2": "invisible", "4": "ptraceable" };
+
 /** undefined for a value that depends on the machine. */
 function normal(name: string, value: string): string | undefined {
+  if (name === "hidepid=") return hidepid[value] ?? value;
   if (/mode=$/.test(name)) return value.replace(/^0+(?=\d)/, "");
   if (value.endsWith("%")) return undefined;
   return name === "size=" || name === "nr_inodes=" ? String(sizeOf(value) ?? value) : value;
