@@ -235,8 +235,8 @@ Napi::Value TerminalSize(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
-/// readSysctls(namespaces: number[], files: string[]): for each file its text or, as a number, its errno; a status when a
-/// namespace cannot be entered.
+/// readSysctls(namespaces: number[], files: string[]): for each file its text or, as a number, its errno; a status when
+/// a namespace cannot be entered.
 Napi::Value ReadSysctls(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (info.Length() != 2 || !info[0].IsArray() || !info[1].IsArray())
