@@ -16,7 +16,7 @@ interface Rule {
   readonly packages: readonly string[];
 }
 
-const all = ["core", "spec-schemas", "bundle", "host", "plan", "compile", "native", "state", "log", "lifecycle"];
+const all = ["core", "spec-schemas", "bundle", "host", "plan", "compile", "native", "state", "image", "log", "lifecycle"];
 const rules: Readonly<Record<string, Rule>> = {
   "spec-schemas": { values: [], packages: ["zod/mini"] },
   core: { values: [], packages: ["node:*"] },
@@ -27,6 +27,7 @@ const rules: Readonly<Record<string, Rule>> = {
   compile: { values: ["core", "plan"], types: ["bundle", "host", "spec-schemas"], packages: ["node:path"] },
   native: { values: ["core", "plan"], packages: ["node:*"] },
   state: { values: ["core", "host", "spec-schemas"], packages: ["node:*"] },
+  image: { values: ["core", "spec-schemas", "host", "native"], packages: ["node:*"] },
   log: { values: ["core"], packages: ["node:*", "pino"] },
   lifecycle: { values: all, packages: ["node:*"] },
   cli: { values: all, packages: ["node:*", "yargs", "yargs-parser"] },
