@@ -5,6 +5,7 @@
 #include <napi.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/xattr.h>
 
 #include "addon/base/sys.h"
 #include "addon/exec/session.h"
@@ -213,6 +214,18 @@ Napi::Value Lock(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, fd.release());
 }
 
+/// attribute(path, name): the text of an extended attribute; of a symbolic link its own. -errno without one.
+Napi::Value Attribute(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (info.Length() != 2 || !info[0].IsString() || !info[1].IsString()) return TypeError(env, "attribute: path, name");
+  const std::string path = info[0].As<Napi::String>().Utf8Value();
+  const std::string name = info[1].As<Napi::String>().Utf8Value();
+  char text[256];
+  const ssize_t size = lgetxattr(path.c_str(), name.c_str(), text, sizeof text);
+  if (size < 0) return Napi::Number::New(env, -errno);
+  return Napi::String::New(env, text, static_cast<size_t>(size));
+}
+
 /// knowsArchitecture(number): whether libseccomp knows this SCMP_ARCH_*.
 Napi::Value KnowsArchitecture(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
@@ -238,6 +251,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Session", SessionWrap::Define(env));
   exports.Set("OomWatch", OomWatchWrap::Define(env));
   exports.Set("lock", Napi::Function::New<Lock>(env));
+  exports.Set("attribute", Napi::Function::New<Attribute>(env));
   exports.Set("terminalSize", Napi::Function::New<TerminalSize>(env));
   exports.Set("knowsArchitecture", Napi::Function::New<KnowsArchitecture>(env));
   exports.Set("libseccompVersion", Napi::String::New(env, tsrun::LibseccompVersion()));

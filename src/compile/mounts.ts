@@ -210,9 +210,7 @@ export function mountSteps(input: Input, places: readonly Place[]): ContainerSte
       case "bind":
         return bindSteps(entry, input, noSymlinks);
       case "filesystem":
-        return makesOverlay(entry, input)
-          ? attachOverlay(entry)
-          : filesystemSteps(entry, input, noSymlinks, label);
+        return makesOverlay(entry, input) ? attachOverlay(entry) : filesystemSteps(entry, input, noSymlinks, label);
       case "cgroup":
         return cgroupSteps(entry, input, places, label);
       case "remount":

@@ -69,9 +69,7 @@ describe("an overlay that the host makes", () => {
   const step = (options: string[], version = kernel(6, 1), userns: string | null = null) =>
     overlayStep(options, { userns, slot: "mount-0" }, { kernel: version, pointer: "/mounts/0" });
   test("has its layers in order, the writable one relative to the directory of both", () => {
-    expect(
-      step(["lowerdir=/b:/a\\:x", "upperdir=/c/overlay/upper", "workdir=/c/overlay/work", "index=off"]),
-    ).toEqual({
+    expect(step(["lowerdir=/b:/a\\:x", "upperdir=/c/overlay/upper", "workdir=/c/overlay/work", "index=off"])).toEqual({
       kind: "mount.overlay",
       lowers: ["/b", "/a:x"],
       writable: "/c/overlay",
@@ -92,7 +90,11 @@ describe("an overlay that the host makes", () => {
     ["an upper layer alone", ["lowerdir=/a:/b", "upperdir=/u"], /of one directory/],
     ["an upper layer elsewhere", ["lowerdir=/a", "upperdir=/u/u", "workdir=/w/w"], /of one directory/],
     ["an escaped upper layer", ["lowerdir=/a", "upperdir=/u/\\:", "workdir=/u/w"], /backslash/],
-    ["more layers than the kernel takes", [`lowerdir=${long(501).join(":")}`], /501 layers, of which the kernel takes 500/],
+    [
+      "more layers than the kernel takes",
+      [`lowerdir=${long(501).join(":")}`],
+      /501 layers, of which the kernel takes 500/,
+    ],
   ])("refuses %s", (_, options, message) => {
     expect(() => step(options)).toThrow(message);
   });

@@ -94,15 +94,16 @@ export function overlayStep(
     throw new TsrunError(code, `${pointer}/options: ${what}`);
   };
   if (userns !== null && !atLeast(kernel, [5, 19])) wrong("unsupported", "layers with mapped ids need Linux 5.19");
-  const valueOf = (name: string): string =>
+  const textOf = (name: string): string =>
     options.find((option) => option.startsWith(`${name}=`))?.slice(name.length + 1) ?? "";
   const layers = splitLayers(options.find(isLower) ?? "lowerdir=");
-  if (layers.length > MAX_LAYERS) wrong("unsupported", `${layers.length} layers, of which the kernel takes ${MAX_LAYERS}`);
+  if (layers.length > MAX_LAYERS)
+    wrong("unsupported", `${layers.length} layers, of which the kernel takes ${MAX_LAYERS}`);
   for (const { key, path } of layers) {
     if (key === "datadir+") wrong("unsupported", "layers for data only cannot be in so long a list, nor be mapped");
     if (!path.startsWith("/")) wrong("config", `lowerdir: ${JSON.stringify(path)} is not an absolute path`);
   }
-  const [upper, work] = [valueOf("upperdir"), valueOf("workdir")];
+  const [upper, work] = [textOf("upperdir"), textOf("workdir")];
   for (const path of [upper, work]) {
     if (path.includes("\\")) wrong("unsupported", "upperdir and workdir with a backslash");
   }

@@ -6,7 +6,15 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/
 import { namespaceFlags } from "../compile/namespaces.ts";
 import { encodePlan } from "../plan/encode.ts";
 import type { HostStep } from "../plan/vocabulary.ts";
-import { ContainerFixture, defaultMounts, defaultNamespaces, hostMounts, kernelAtLeast, type Mounts, userMappings } from "./container.fixture.ts";
+import {
+  ContainerFixture,
+  defaultMounts,
+  defaultNamespaces,
+  hostMounts,
+  kernelAtLeast,
+  type Mounts,
+  userMappings,
+} from "./container.fixture.ts";
 import { openSession } from "./native.ts";
 
 let fixture: ContainerFixture;
@@ -206,7 +214,8 @@ test("the layers of an overlay root: owners are the same inside; what is written
   const { output, failure } = fixture.run({
     linux: withUser,
     mounts: [root],
-    script: "stat -c '%n %u:%g' /root /user /bin/sh; echo >/made; echo more >>/user; rm /bin/find; test -e /bin/find || echo gone",
+    script:
+      "stat -c '%n %u:%g' /root /user /bin/sh; echo >/made; echo more >>/user; rm /bin/find; test -e /bin/find || echo gone",
   });
   if (!kernelAtLeast(5, 19)) {
     expect(failure).toMatchObject({ kind: "mount.overlay" });

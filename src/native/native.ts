@@ -118,6 +118,7 @@ interface Addon {
   readonly OomWatch: new () => NativeOomWatch;
   readonly Session: new (initPath: string) => NativeSession;
   lock(path: string, mode: number): number;
+  attribute(path: string, name: string): string | number;
   terminalSize(): [rows: number, columns: number] | undefined;
   knowsArchitecture(arch: number): boolean;
   readonly libseccompVersion: string;
@@ -287,4 +288,16 @@ export function lockDirectory(directory: string, how: "exclusive" | "shared" | "
   if (fd === -ENOENT || (fd === -EAGAIN && how === "try")) return undefined;
   if (fd < 0) throw new TsrunError("state-store", `cannot lock ${path}: ${errnoText(-fd)}`);
   return { release: () => closeSync(fd) };
+}
+
+/**
+ * A short extended attribute of a file (of a symbolic link: its own) as text, or undefined where it has none, or its file
+ * system has none (xattr(7)). Throws `internal`.
+ */
+export function readAttribute(path: string, name: string): string | undefined {
+  const found = addon().attribute(path, name);
+  if (typeof found === "string") return found;
+  const { ENODATA, EOPNOTSUPP } = constants.errno;
+  if (found === -ENODATA || found === -EOPNOTSUPP) return undefined;
+  throw new TsrunError("internal", `cannot read ${name} of ${path}: ${errnoText(-found)}`);
 }
