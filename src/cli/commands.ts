@@ -20,6 +20,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   list: { summary: "list the containers", load: () => import("./commands/list.ts") },
   kill: { summary: "send a signal to a container", load: () => import("./commands/kill.ts") },
   delete: { summary: "remove what is left of a container", load: () => import("./commands/delete.ts") },
+  bundle: { summary: "make a bundle of an image, or remove one", load: () => import("./commands/bundle.ts") },
   checkpoint: { summary: "not supported (needs CRIU)", load: () => import("./commands/checkpoint.ts") },
   restore: { summary: "not supported (needs CRIU)", load: () => import("./commands/restore.ts") },
   gc: { summary: "undo what a tsrun that was killed has left", load: () => import("./commands/gc.ts") },
