@@ -10,7 +10,8 @@ describe("-v", () => {
   const volume = (text: string) => parseVolume(text, "/home/me");
   test.each([
     ["/data:/data", "/data", "/data", ["rbind", "rprivate"]],
-    ["/data:/d/e:ro", "/data", "/d/e", ["rbind", "rprivate", "ro"]],
+    ["/data:/d/e:ro", "/data", "/d/e", ["rbind", "rro", "rprivate", "ro"]],
+    ["/data:/d:ro,bind", "/data", "/d", ["rprivate", "ro", "bind"]],
     ["./x:/d", "/home/me/x", "/d", ["rbind", "rprivate"]],
     ["../x:/d", "/home/x", "/d", ["rbind", "rprivate"]],
     [".:/d:bind,rslave,nosuid", "/home/me", "/d", ["bind", "rslave", "nosuid"]],

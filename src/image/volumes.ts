@@ -36,12 +36,15 @@ export function parseVolume(text: string, cwd: string): Mount {
     }
     if (!volumeOptions.has(option)) wrong(`unknown option ${JSON.stringify(option)}`, [...volumeOptions].join(", "));
   }
+  const alone = given.includes("bind");
   return {
     destination: checkTarget(target, `-v ${text}`),
     type: "bind",
     source: posix.resolve(cwd, source),
     options: [
-      ...(given.includes("bind") || given.includes("rbind") ? [] : ["rbind"]),
+      ...(alone || given.includes("rbind") ? [] : ["rbind"]),
+      // What is mounted below the source is no more to be written than the source (Linux 5.12).
+      ...(given.includes("ro") && !alone ? ["rro"] : []),
       ...(given.some((option) => propagations.test(option)) ? [] : ["rprivate"]),
       ...given,
     ],
