@@ -16,7 +16,19 @@ interface Rule {
   readonly packages: readonly string[];
 }
 
-const all = ["core", "spec-schemas", "bundle", "host", "plan", "compile", "native", "state", "image", "log", "lifecycle"];
+const all = [
+  "core",
+  "spec-schemas",
+  "bundle",
+  "host",
+  "plan",
+  "compile",
+  "native",
+  "state",
+  "image",
+  "log",
+  "lifecycle",
+];
 const rules: Readonly<Record<string, Rule>> = {
   "spec-schemas": { values: [], packages: ["zod/mini"] },
   core: { values: [], packages: ["node:*"] },

@@ -22,6 +22,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   delete: { summary: "remove what is left of a container", load: () => import("./commands/delete.ts") },
   checkpoint: { summary: "not supported (needs CRIU)", load: () => import("./commands/checkpoint.ts") },
   restore: { summary: "not supported (needs CRIU)", load: () => import("./commands/restore.ts") },
+  unpack: { summary: "unpack an image or a root file system", load: () => import("./commands/unpack.ts") },
   gc: { summary: "undo what a tsrun that was killed has left", load: () => import("./commands/gc.ts") },
   spec: { summary: "write a config.json to begin with", load: () => import("./commands/spec.ts") },
   validate: { summary: "print every problem of a bundle's config.json", load: () => import("./commands/validate.ts") },
