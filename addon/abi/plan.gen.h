@@ -7,7 +7,7 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0xa6c108e1u;
+inline constexpr uint32_t kVocabularyHash = 0x464895d2u;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
@@ -191,6 +191,9 @@ enum class Op : uint16_t {
   kFsetxattr = 76,
   kPidfdGetfd = 77,
   kRtnetlink = 78,
+  kLinkat = 79,
+  kFtruncate = 80,
+  kSyncfs = 81,
 };
 
 enum class SyncPoint : uint64_t {

@@ -23,6 +23,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   bundle: { summary: "make a bundle of an image, or remove one", load: () => import("./commands/bundle.ts") },
   checkpoint: { summary: "not supported (needs CRIU)", load: () => import("./commands/checkpoint.ts") },
   restore: { summary: "not supported (needs CRIU)", load: () => import("./commands/restore.ts") },
+  unpack: { summary: "unpack an image or a root file system", load: () => import("./commands/unpack.ts") },
   gc: { summary: "undo what a tsrun that was killed has left", load: () => import("./commands/gc.ts") },
   spec: { summary: "write a config.json to begin with", load: () => import("./commands/spec.ts") },
   validate: { summary: "print every problem of a bundle's config.json", load: () => import("./commands/validate.ts") },

@@ -89,10 +89,12 @@ interface NativeFailure {
   readonly path: string;
   readonly text: string;
 }
-interface NativeStatus {
+/** The operation that failed, with what it was about. */
+export interface NativeStatus {
   readonly op: number;
   readonly errno: number;
   readonly path: string;
+  readonly text: string;
 }
 interface NativeSession {
   execute(
@@ -114,7 +116,22 @@ interface NativeOomWatch {
   next(timeoutMs: number): number | NativeStatus;
   close(): void;
 }
+interface NativeExtraction {
+  open(directory: string): NativeStatus | undefined;
+  apply(records: Uint8Array, data: Uint8Array): Promise<NativeStatus | undefined>;
+  finish(): Promise<NativeStatus | undefined>;
+  lostAttributes(): number;
+  close(): void;
+}
 interface Addon {
+  readonly Extraction: new (
+    owners: boolean,
+    uid: number,
+    gid: number,
+    opaqueAttributes: readonly string[],
+    layers: boolean,
+  ) => NativeExtraction;
+  removeTree(directory: string, name: string): NativeStatus | undefined;
   readonly OomWatch: new () => NativeOomWatch;
   readonly Session: new (initPath: string) => NativeSession;
   lock(path: string, mode: number): number;
@@ -127,7 +144,8 @@ interface Addon {
 
 let loaded: Addon | undefined;
 
-function addon(): Addon {
+/** Loads the addon, once. Throws `internal` when it is missing or of another build. */
+export function addon(): Addon {
   if (loaded !== undefined) return loaded;
   const path = addonPath();
   const module = { exports: {} as Addon };

@@ -808,6 +808,9 @@ export const operations = [
   "fsetxattr",
   "pidfd_getfd",
   "rtnetlink", // a request to the kernel's routing socket; its words are the text
+  "linkat",
+  "ftruncate",
+  "syncfs",
 ] as const;
 export type Operation = (typeof operations)[number];
 
