@@ -26,6 +26,7 @@ const all = [
   "explain",
   "native",
   "state",
+  "image",
   "log",
   "lifecycle",
 ];
@@ -41,6 +42,7 @@ const rules: Readonly<Record<string, Rule>> = {
   explain: { values: ["core", "plan", "compile"], types: ["host", "spec-schemas"], packages: ["node:path"] },
   native: { values: ["core", "plan"], packages: ["node:*"] },
   state: { values: ["core", "host", "spec-schemas"], packages: ["node:*"] },
+  image: { values: ["core", "spec-schemas", "host", "native"], packages: ["node:*"] },
   log: { values: ["core"], packages: ["node:*", "pino"] },
   lifecycle: { values: all, packages: ["node:*"] },
   cli: { values: all, packages: ["node:*", "yargs", "yargs-parser"] },

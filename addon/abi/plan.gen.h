@@ -7,12 +7,12 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0x66d602a8u;
+inline constexpr uint32_t kVocabularyHash = 0x464895d2u;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
 inline constexpr uint32_t kMaxElements = 65536;
-inline constexpr uint16_t kMaxStepCode = 153;
+inline constexpr uint16_t kMaxStepCode = 240;
 
 enum class StepKind : uint16_t {
   kSyncSignal = 1,
@@ -82,6 +82,7 @@ enum class StepKind : uint16_t {
   kRootDetach = 84,
   kFsLabel = 85,
   kMountIdmap = 92,
+  kMountOverlay = 240,
   kNetMoveDevice = 93,
   kCgroupCreate = 100,
   kCgroupWrite = 101,
@@ -190,6 +191,9 @@ enum class Op : uint16_t {
   kFsetxattr = 76,
   kPidfdGetfd = 77,
   kRtnetlink = 78,
+  kLinkat = 79,
+  kFtruncate = 80,
+  kSyncfs = 81,
 };
 
 enum class SyncPoint : uint64_t {
@@ -377,6 +381,93 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"resctrl.write", 1, 4, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStr}},
     {"resctrl.join", 1, 4, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kBool}},
     {"resctrl.remove", 1, 3, {FieldType::kStr, FieldType::kU64, FieldType::kStr}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {"mount.overlay", 1, 7, {FieldType::kStrs, FieldType::kStr, FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kSlot, FieldType::kSlot}},
 };
 
 /// Tells the other side that this point is reached.
@@ -1108,6 +1199,26 @@ struct MountIdmap {
         recursive(r.bool_(2)) {}
 };
 
+/// Makes an overlay of these layers (topmost first) as a detached mount, in a mount namespace that ends with the step, where every layer has a short name: their number is not bounded by the page that mount(2) takes. With `userns` the layers' ids are mapped as it does (Linux 5.19). `upper` and `work` are relative to `writable`; none of the three for an overlay that cannot be written.
+struct MountOverlay {
+  static constexpr StepKind kKind = StepKind::kMountOverlay;
+  Strs lowers;
+  Str writable;
+  Str upper;
+  Str work;
+  Strs options;
+  Slot userns;
+  Slot slot;
+  explicit MountOverlay(const Record& r)
+      : lowers(r.strs(0)),
+        writable(r.str(1)),
+        upper(r.str(2)),
+        work(r.str(3)),
+        options(r.strs(4)),
+        userns(r.slot(5)),
+        slot(r.slot(6)) {}
+};
+
 /// Moves a network device into the container's network namespace under this name (`%d` in it stands for the first free number), adds its permanent global addresses again and sets it up; undo moves it back as it was, with its addresses and routes.
 struct NetMoveDevice {
   static constexpr StepKind kKind = StepKind::kNetMoveDevice;
@@ -1475,6 +1586,7 @@ struct NotifyForward {
   X(ConsolePair) \
   X(RootDetach) \
   X(MountIdmap) \
+  X(MountOverlay) \
   X(NetMoveDevice) \
   X(CgroupCreate) \
   X(CgroupWrite) \

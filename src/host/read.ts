@@ -55,6 +55,12 @@ export function kernelVersion(): HostFacts["kernel"] {
   return { release: kernel, major: Number(major), minor: Number(minor) };
 }
 
+/** Also on a kernel without user namespaces. */
+export function inInitialUserNamespace(): boolean {
+  const found = unlessMissing("/proc/self/ns/user", (path) => readlinkSync(path));
+  return found === undefined || found === INITIAL_USER_NAMESPACE;
+}
+
 /** What is looked up only when somebody needs it. */
 export interface WantedFacts {
   readonly resctrl?: boolean;
@@ -67,9 +73,7 @@ export function readHostFacts(wanted: WantedFacts = {}): HostFacts {
   return {
     kernel: kernelVersion(),
     uid: process.geteuid?.() ?? 0,
-    inUserNamespace:
-      (unlessMissing("/proc/self/ns/user", (path) => readlinkSync(path)) ?? INITIAL_USER_NAMESPACE) !==
-      INITIAL_USER_NAMESPACE,
+    inUserNamespace: !inInitialUserNamespace(),
     lastCapability: Number(read("/proc/sys/kernel/cap_last_cap")),
     permittedCapabilities: BigInt(`0x${statusField(status, "CapPrm")}`),
     cgroup: readCgroupFacts(probe),

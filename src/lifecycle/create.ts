@@ -9,7 +9,7 @@ import { resolve } from "node:path";
 import { loadBundle } from "../bundle/load.ts";
 import { compileCreate } from "../compile/create.ts";
 import type { CreateOptions } from "../compile/input.ts";
-import type { ContainerId } from "../core/brands.ts";
+import type { AbsPath, ContainerId } from "../core/brands.ts";
 import { reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { withCreated } from "../host/cgroup.ts";
@@ -40,6 +40,8 @@ export interface CreateRequest {
   readonly noNewKeyring: boolean;
   readonly preserveFds: number;
   readonly pidfdSocket: string | undefined;
+  /** Of `run --image`: the reference of a bundle that goes with the container. */
+  readonly bundleReference?: AbsPath | undefined;
 }
 
 /** A created container, still held by the session that made it. */
@@ -90,6 +92,7 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
       cgroups,
       resctrl,
       detachRoot: compiled.record.detachRoot,
+      bundleReference: request.bundleReference,
       pidFile: pidFile === undefined ? "" : temporaryOf(pidFile, id),
     },
     notify: activation.notifyAddress !== undefined,
@@ -114,6 +117,7 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
       ...compiled.record,
       cgroups,
       resctrl,
+      bundleReference: request.bundleReference,
     };
     writeRecord(root, record);
     reached(context, "recorded");

@@ -79,6 +79,8 @@ export interface ContainerRequest {
   readonly noPivot?: boolean;
   readonly places?: readonly Place[];
   readonly cgroup?: HostFacts["cgroup"];
+  /** The version to compile for; 6.18 if not given. */
+  readonly kernel?: readonly [major: number, minor: number];
   /** Host steps before the spawn. */
   readonly hostFirst?: readonly HostStep[];
   /** Right after the namespaces: what stands for the host's mounts, in the container's own namespace. */
@@ -160,8 +162,9 @@ export class ContainerFixture {
       mounts: request.mounts ?? defaultMounts,
       linux: { namespaces: defaultNamespaces, ...request.linux },
     } as Config;
+    const [major, minor] = request.kernel ?? [6, 18];
     const facts = {
-      kernel: { release: "6.18", major: 6, minor: 18 },
+      kernel: { release: `${major}.${minor}`, major, minor },
       uid: 0,
       cgroup: request.cgroup ?? { mode: "none", hierarchies: [] },
       lsm: { apparmor: false, selinux: false },

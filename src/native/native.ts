@@ -89,10 +89,12 @@ interface NativeFailure {
   readonly path: string;
   readonly text: string;
 }
-interface NativeStatus {
+/** The operation that failed, with what it was about. */
+export interface NativeStatus {
   readonly op: number;
   readonly errno: number;
   readonly path: string;
+  readonly text: string;
 }
 interface NativeSession {
   execute(
@@ -114,11 +116,27 @@ interface NativeOomWatch {
   next(timeoutMs: number): number | NativeStatus;
   close(): void;
 }
+interface NativeExtraction {
+  open(directory: string): NativeStatus | undefined;
+  apply(records: Uint8Array, data: Uint8Array): Promise<NativeStatus | undefined>;
+  finish(): Promise<NativeStatus | undefined>;
+  lostAttributes(): number;
+  close(): void;
+}
 interface Addon {
+  readonly Extraction: new (
+    owners: boolean,
+    uid: number,
+    gid: number,
+    opaqueAttributes: readonly string[],
+    layers: boolean,
+  ) => NativeExtraction;
+  removeTree(directory: string, name: string): NativeStatus | undefined;
   readonly OomWatch: new () => NativeOomWatch;
   readonly Session: new (initPath: string) => NativeSession;
   lock(path: string, mode: number): number;
   readSysctls(namespaces: readonly number[], files: readonly string[]): NativeStatus | (string | number)[];
+  attribute(path: string, name: string): string | number;
   terminalSize(): [rows: number, columns: number] | undefined;
   knowsArchitecture(arch: number): boolean;
   readonly libseccompVersion: string;
@@ -127,7 +145,8 @@ interface Addon {
 
 let loaded: Addon | undefined;
 
-function addon(): Addon {
+/** Loads the addon, once. Throws `internal` when it is missing or of another build. */
+export function addon(): Addon {
   if (loaded !== undefined) return loaded;
   const path = addonPath();
   const module = { exports: {} as Addon };
@@ -300,4 +319,16 @@ export function lockDirectory(directory: string, how: "exclusive" | "shared" | "
   if (fd === -ENOENT || (fd === -EAGAIN && how === "try")) return undefined;
   if (fd < 0) throw new TsrunError("state-store", `cannot lock ${path}: ${errnoText(-fd)}`);
   return { release: () => closeSync(fd) };
+}
+
+/**
+ * A short extended attribute of a file (of a symbolic link: its own) as text, or undefined where it has none, or its file
+ * system has none (xattr(7)). Throws `internal`.
+ */
+export function readAttribute(path: string, name: string): string | undefined {
+  const found = addon().attribute(path, name);
+  if (typeof found === "string") return found;
+  const { ENODATA, EOPNOTSUPP } = constants.errno;
+  if (found === -ENODATA || found === -EOPNOTSUPP) return undefined;
+  throw new TsrunError("internal", `cannot read ${name} of ${path}: ${errnoText(-found)}`);
 }

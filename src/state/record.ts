@@ -34,6 +34,8 @@ export interface ContainerRecord {
   readonly hasProcess: boolean;
   /** Without a mount namespace of its own: where its mounts are on the host, which delete detaches. */
   readonly detachRoot?: string | undefined;
+  /** Of `run --image`: the reference of a bundle that goes with the container (src/image/references.ts). */
+  readonly bundleReference?: AbsPath | undefined;
 }
 
 /**
@@ -47,6 +49,7 @@ export type JournalEntry =
       readonly cgroups: readonly CgroupPlace[];
       readonly resctrl?: ResctrlRecord | undefined;
       readonly detachRoot?: string | undefined;
+      readonly bundleReference?: AbsPath | undefined;
       /** Temporary file beside --pid-file, or "". */
       readonly pidFile: string;
     }
