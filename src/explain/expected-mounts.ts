@@ -39,6 +39,7 @@ type Change = { readonly set: number; readonly clear: number; readonly propagati
 export function expectedMounts(plan: Plan): ExpectedMount[] {
   const found = new Map<string, ExpectedMount>();
   const idmapped = new Set(plan.host.flatMap((step) => (step.kind === "mount.idmap" ? [step.tree] : [])));
+  const overlays = new Set(plan.host.flatMap((step) => (step.kind === "mount.overlay" ? [step.slot] : [])));
   const put = (mount: Omit<ExpectedMount, "options"> & { readonly options?: readonly string[] }): void => {
     const { target, kind } = mount;
     // What is mounted on a directory hides all that is below it; a path bound over itself brings it along.
@@ -83,6 +84,13 @@ export function expectedMounts(plan: Plan): ExpectedMount[] {
       case "mount.bind":
         // The link itself is made instead, so that nothing is mounted.
         if ((Number(step.links) & linkRules.copy) !== 0) break;
+        // The host has made it, and called its layers as it liked.
+        if (step.slot !== null && overlays.has(step.slot)) {
+          const set = Number(step.attrSet);
+          const propagation = Number(step.propagation);
+          put({ target: `/${step.target}`, kind: "filesystem", type: "overlay", set, clear: 0, propagation });
+          break;
+        }
         put({
           target: `/${step.target}`,
           kind: "bind",

@@ -138,12 +138,15 @@ function optionProblems(
       return option === "ro" && ![...superOptions, ...mountOptions].includes("ro") ? ["it is not ro"] : [];
     }
     const name = option.slice(0, equals + 1);
-    const shown = superOptions.find((each) => each.startsWith(name));
-    if (shown === undefined) return [];
-    const value = shown.slice(name.length);
+    // Of one name there may be several (overlay's lowerdir+).
+    const shown = superOptions.filter((each) => each.startsWith(name));
     const wanted = normal(name, option.slice(name.length));
-    const has = normal(name, /^[ug]id=$/.test(name) ? insideId(probe, name, value) : value);
-    return wanted === has || wanted === undefined ? [] : [`${option} was asked for, ${shown} is what it has`];
+    if (shown.length === 0 || wanted === undefined) return [];
+    const has = shown.map((each) => {
+      const value = each.slice(name.length);
+      return normal(name, /^[ug]id=$/.test(name) ? insideId(probe, name, value) : value);
+    });
+    return has.includes(wanted) ? [] : [`${option} was asked for, ${shown.join(",")} is what it has`];
   });
 }
 
