@@ -214,7 +214,7 @@ public:
         deferred_(Napi::Promise::Deferred::New(env)) {}
 
   /// Keeps a buffer that the call reads from being collected.
-  void Hold(const char* name, const Napi::Object& buffer) { Receiver().Set(name, buffer); }
+  void Hold(const Napi::Object& buffer) { held_.push_back(Napi::Persistent(buffer)); }
   [[nodiscard]] Napi::Promise Promise() const { return deferred_.Promise(); }
 
 protected:
@@ -225,6 +225,7 @@ private:
   std::shared_ptr<tsrun::extract::Extraction> extraction_;
   Call call_;
   Status status_;
+  std::vector<Napi::ObjectReference> held_;
   Napi::Promise::Deferred deferred_;
 };
 
@@ -287,8 +288,8 @@ private:
                                      data_size = data.ByteLength()](tsrun::extract::Extraction& extraction) {
                                       return extraction.Apply(records_at, records_size, data_at, data_size);
                                     }); // deletes itself when it is done
-    work->Hold("records", records);
-    work->Hold("data", data);
+    work->Hold(records);
+    work->Hold(data);
     const Napi::Promise promise = work->Promise();
     work->Queue();
     return promise;
