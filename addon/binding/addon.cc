@@ -297,8 +297,10 @@ private:
   Napi::Value Finish(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     if (!extraction_) return Closed(env);
-    auto* work = new ExtractionWork(env, extraction_, [](tsrun::extract::Extraction& extraction) {
-      return extraction.Finish();
+    if (info.Length() != 1 || !info[0].IsBoolean()) return TypeError(env, "finish: sync");
+    const bool sync = info[0].As<Napi::Boolean>().Value();
+    auto* work = new ExtractionWork(env, extraction_, [sync](tsrun::extract::Extraction& extraction) {
+      return extraction.Finish(sync);
     }); // deletes itself when it is done
     const Napi::Promise promise = work->Promise();
     work->Queue();
