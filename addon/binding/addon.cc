@@ -215,7 +215,7 @@ public:
         deferred_(Napi::Promise::Deferred::New(env)) {}
 
   /// Keeps a buffer that the call reads from being collected.
-  void Hold(const char* name, const Napi::Object& buffer) { Receiver().Set(name, buffer); }
+  void Hold(const Napi::Object& buffer) { held_.push_back(Napi::Persistent(buffer)); }
   [[nodiscard]] Napi::Promise Promise() const { return deferred_.Promise(); }
 
 protected:
@@ -226,6 +226,7 @@ private:
   std::shared_ptr<tsrun::extract::Extraction> extraction_;
   Call call_;
   Status status_;
+  std::vector<Napi::ObjectReference> held_;
   Napi::Promise::Deferred deferred_;
 };
 
@@ -288,8 +289,8 @@ private:
                                      data_size = data.ByteLength()](tsrun::extract::Extraction& extraction) {
                                       return extraction.Apply(records_at, records_size, data_at, data_size);
                                     }); // deletes itself when it is done
-    work->Hold("records", records);
-    work->Hold("data", data);
+    work->Hold(records);
+    work->Hold(data);
     const Napi::Promise promise = work->Promise();
     work->Queue();
     return promise;
@@ -297,8 +298,10 @@ private:
   Napi::Value Finish(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     if (!extraction_) return Closed(env);
-    auto* work = new ExtractionWork(env, extraction_, [](tsrun::extract::Extraction& extraction) {
-      return extraction.Finish();
+    if (info.Length() != 1 || !info[0].IsBoolean()) return TypeError(env, "finish: sync");
+    const bool sync = info[0].As<Napi::Boolean>().Value();
+    auto* work = new ExtractionWork(env, extraction_, [sync](tsrun::extract::Extraction& extraction) {
+      return extraction.Finish(sync);
     }); // deletes itself when it is done
     const Napi::Promise promise = work->Promise();
     work->Queue();

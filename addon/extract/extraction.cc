@@ -431,7 +431,7 @@ Status Extraction::RemoveLowerInside(const std::string& path) {
   return RemoveInsideExcept(directory.get(), made_);
 }
 
-Status Extraction::Finish() {
+Status Extraction::Finish(bool sync) {
   if (file_.valid()) return Malformed();
   Forget();
   std::vector<std::pair<uint64_t, const Deferred*>> order;
@@ -459,7 +459,7 @@ Status Extraction::Finish() {
     const timespec times[2] = {{0, UTIME_OMIT}, {meta.mtime_s, meta.mtime_ns}};
     if (meta.has_time && futimens(fd.get(), times) != 0) return Status::Fail(Op::kUtimensat, errno, path.c_str());
   }
-  if (syncfs(root_.get()) != 0) return Status::Fail(Op::kSyncfs, errno, "");
+  if (sync && syncfs(root_.get()) != 0) return Status::Fail(Op::kSyncfs, errno, "");
   return Status::Ok();
 }
 

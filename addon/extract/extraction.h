@@ -34,8 +34,8 @@ public:
   /// the directory.
   Status Apply(const uint8_t* records, size_t records_size, const uint8_t* data, size_t data_size);
 
-  /// Modes, attributes and times of the directories, deepest first, then everything to the disk (syncfs).
-  Status Finish();
+  /// Modes, attributes and times of the directories, deepest first; with `sync` then everything to the disk (syncfs).
+  Status Finish(bool sync);
 
   /// Attributes user.* and ACLs that the file system cannot hold.
   [[nodiscard]] uint64_t lost_attributes() const { return lost_attributes_; }

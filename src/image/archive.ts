@@ -3,8 +3,7 @@
  * root file systems are told apart by their first entry.
  */
 import { TsrunError } from "../core/errors.ts";
-import type { ArchiveIndex } from "./files.ts";
-import { readAt } from "./files.ts";
+import { type ArchiveIndex, type IndexEntry, readAt } from "./files.ts";
 import { pathBelowRoot } from "./names.ts";
 import { type TarEntry, TarReader, type TarSink } from "./tar.ts";
 import { shown } from "./tar-header.ts";
@@ -31,8 +30,8 @@ function mayBeOfImage(path: string, entry: TarEntry): boolean {
 
 /** Where the files are, as far as it was read. */
 class IndexSink implements TarSink {
-  readonly index = new Map<string, { offset: number; sizeBytes: number } | { link: string }>();
-  #file: { path: string; sizeBytes: number } | undefined;
+  readonly index = new Map<string, IndexEntry>();
+  #file: { readonly path: string; readonly sizeBytes: number } | undefined;
 
   entry(entry: TarEntry): void {
     const path = pathBelowRoot(entry.name, MAX_DEPTH, "entry");
@@ -44,8 +43,8 @@ class IndexSink implements TarSink {
       this.index.set(path, { link: pathBelowRoot(entry.linkName, MAX_DEPTH, "link") });
     else if (entry.kind === "file") {
       this.#file = { path, sizeBytes: entry.size };
-      // Where its data is comes with `begins`, if it has any.
-      this.index.set(path, { offset: 0, sizeBytes: entry.size });
+      // Until `begins` tells where its data is: it has none, or all of it is holes.
+      this.index.set(path, entry.size === 0 ? { offset: 0, sizeBytes: 0 } : "sparse");
     }
   }
 
@@ -53,21 +52,11 @@ class IndexSink implements TarSink {
 
   /** The current file's data begins here, in one piece. */
   begins(offset: number, storedBytes: number): void {
-    if (this.#file === undefined) return;
-    if (storedBytes !== this.#file.sizeBytes) throw this.#sparse();
-    this.index.set(this.#file.path, { offset, sizeBytes: storedBytes });
+    if (this.#file?.sizeBytes === storedBytes) this.index.set(this.#file.path, { offset, sizeBytes: storedBytes });
     this.#file = undefined;
   }
 
-  fileEnd(): void {
-    if (this.#file !== undefined && this.#file.sizeBytes > 0) throw this.#sparse();
-  }
-
-  #sparse(): TsrunError {
-    return new TsrunError("image", `${shown(this.#file?.path ?? "")} is a sparse file in the image's archive`, {
-      advice: "make the archive without --sparse",
-    });
-  }
+  fileEnd(): void {}
 }
 
 /** A link beside or above the file it is in, as docker has it: `../HEX/layer.tar`. */

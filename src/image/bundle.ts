@@ -7,8 +7,17 @@
  *         upper/, work/       what the container writes; overlayfs' own
  *       config.json           0600: environments hold secrets; written last
  */
-import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import type { Config } from "../../spec-schemas/config.ts";
 import type { AbsPath } from "../core/brands.ts";
 import { errorCode, reasonOf } from "../core/errno.ts";
@@ -36,7 +45,8 @@ export function checkNewDirectory(path: string): void {
 /** Makes everything but config.json. The root gets mode and owner of the topmost layer's. Throws `state-store`. */
 export function makeBundle(bundle: AbsPath, root: OverlayRoot, mappings: UserMappings | undefined): void {
   try {
-    mkdirSync(bundle, { recursive: true });
+    mkdirSync(dirname(bundle), { recursive: true, mode: 0o711 });
+    if (!existsSync(bundle)) mkdirSync(bundle);
     chmodSync(bundle, 0o711);
     for (const [name, mode] of [
       [bundleParts.rootfs, 0o755],

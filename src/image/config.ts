@@ -101,15 +101,18 @@ function environment(env: readonly string[], terminal: boolean): string[] {
 function mounts({ template, volumes, root, options }: ConfigInput): Mount[] {
   const own = (template.mounts ?? []).map((mount) => (mount.destination === "/sys" ? sysMount(options) : mount));
   const asked = [...(options.network === "host" ? hostNames : []), ...options.mounts];
-  const taken = new Set(asked.map(({ destination }) => posix.normalize(destination)));
+  const taken = new Set(["/", ...asked.map(({ destination }) => placeOf(destination))]);
   // In a read-only root the image's volumes are still to be written.
-  const open = (options.readonly ? volumes : []).filter((path) => !taken.has(posix.normalize(path)));
+  const open = (options.readonly ? volumes : []).map(placeOf).filter((path) => !taken.has(path));
   return [overlayMount(root), ...own, ...byDepth([...open.map(volumeMount), ...asked])];
 }
 
+/** One path of the ways to write it. */
+const placeOf = (path: string): string => posix.resolve("/", path);
+
 /** Parents first, otherwise in the order given. */
 function byDepth(list: readonly Mount[]): Mount[] {
-  const depth = ({ destination }: Mount): number => posix.normalize(destination).split("/").filter(Boolean).length;
+  const depth = ({ destination }: Mount): number => placeOf(destination).split("/").filter(Boolean).length;
   return [...list].sort((a, b) => depth(a) - depth(b));
 }
 

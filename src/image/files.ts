@@ -85,11 +85,9 @@ export function directoryFiles(directory: string): ImageFiles {
   };
 }
 
-/** Where each file of an archive lies; links name other files of it. */
-export type ArchiveIndex = ReadonlyMap<
-  string,
-  { readonly offset: number; readonly sizeBytes: number } | { readonly link: string }
->;
+/** Where a file of an archive lies; a link names another file of it. A sparse file lies in pieces. */
+export type IndexEntry = { readonly offset: number; readonly sizeBytes: number } | { readonly link: string } | "sparse";
+export type ArchiveIndex = ReadonlyMap<string, IndexEntry>;
 /** Links after each other, as docker makes them for equal layers: one. */
 const MAX_LINKS = 8;
 
@@ -98,8 +96,13 @@ export function archiveFiles(fd: number, index: ArchiveIndex): ImageFiles {
   return {
     open(name) {
       let at = index.get(checkName(name));
-      for (let i = 0; at !== undefined && "link" in at && i < MAX_LINKS; i++) at = index.get(at.link);
+      for (let i = 0; typeof at === "object" && "link" in at && i < MAX_LINKS; i++) at = index.get(at.link);
       if (at === undefined) return undefined;
+      if (at === "sparse") {
+        throw new TsrunError("image", `${name} is a sparse file in the image's archive`, {
+          advice: "make the archive without --sparse",
+        });
+      }
       if ("link" in at) throw new TsrunError("image", `${name}: too many links`);
       return fileOf(fd, at.offset, at.sizeBytes, name, () => {});
     },

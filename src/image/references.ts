@@ -28,6 +28,7 @@ import type { AbsPath } from "../core/brands.ts";
 import { errorCode, reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { isAlive } from "../host/process.ts";
+import { removeTree } from "../native/extraction.ts";
 
 export interface Reference {
   readonly bundle: AbsPath;
@@ -121,17 +122,21 @@ export function removeReferenced(path: AbsPath): void {
 /** What tsrun has made of a bundle; the directory itself stays if there is anything else in it. */
 function removeBundle(bundle: AbsPath): void {
   try {
-    if (process.geteuid?.() !== 0) openDirectories(join(bundle, bundleParts.overlay));
-    for (const part of [bundleParts.config, bundleParts.overlay]) {
-      rmSync(join(bundle, part), { recursive: true, force: true });
-    }
+    rmSync(join(bundle, bundleParts.config), { force: true });
+    removeOverlay(bundle);
     for (const directory of [join(bundle, bundleParts.rootfs), bundle]) removeEmpty(directory);
   } catch (error) {
     throw new TsrunError("state-store", `cannot remove ${bundle}: ${reasonOf(error)}`);
   }
 }
 
-/** Without root's rights: a directory can only be emptied by who may read and write it, and overlayfs' own has mode 0. */
+/** Whoever is not root empties only directories that he may read and write, and overlayfs' own has mode 0. */
+function removeOverlay(bundle: AbsPath): void {
+  if (lstatSync(bundle, { throwIfNoEntry: false }) === undefined) return;
+  if (process.geteuid?.() !== 0) openDirectories(join(bundle, bundleParts.overlay));
+  removeTree(bundle, bundleParts.overlay);
+}
+
 function openDirectories(directory: string): void {
   if (lstatSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) return;
   chmodSync(directory, 0o700);

@@ -18,6 +18,8 @@ export interface Rights {
   readonly mappings: IdMappings | undefined;
 }
 
+export type RecordSink = Pick<Records, "path" | "data" | "fileEnd">;
+
 export interface TreeOptions {
   /** `none`: an archive that is no layer. `overlay`: as overlayfs has them. `remove`: what earlier layers made goes. */
   readonly whiteouts: "none" | "overlay" | "remove";
@@ -41,7 +43,7 @@ const SET_ID = 0o6000;
 const MAX_LINK = 4095;
 
 export class TreeWriter implements TarSink {
-  readonly #records: Records;
+  readonly #records: RecordSink;
   readonly #options: TreeOptions;
   readonly #warned = new Set<string>();
   #entries = 0;
@@ -49,7 +51,7 @@ export class TreeWriter implements TarSink {
   /** The file whose data comes; undefined for one that is left out. */
   #fileSize: number | undefined;
 
-  constructor(records: Records, options: TreeOptions) {
+  constructor(records: RecordSink, options: TreeOptions) {
     this.#records = records;
     this.#options = options;
   }

@@ -106,7 +106,7 @@ async function unpackLayer(layer: LayerSource, store: LayerStore, job: Job): Pro
       const extraction = begin(workshop.path, `layer ${layer.diffId}`, job, { opaqueAttributes, layers: false });
       try {
         await extract(layerBytes(layer, job), extraction, treeOptions(job, "overlay"));
-        await finish(extraction, job);
+        await finish(extraction, job, true);
       } finally {
         extraction.close();
       }
@@ -148,7 +148,7 @@ export async function unpackTree(
             job.options.progress?.done(layer.diffId, "unpacked");
           }
         }
-        await finish(extraction, job);
+        await finish(extraction, job, false);
       } finally {
         extraction.close();
       }
@@ -202,8 +202,9 @@ function treeOptions({ rights, limits, options }: Job, whiteouts: TreeOptions["w
   return { whiteouts, limits, rights, warn: (line) => options.warn?.(line) };
 }
 
-async function finish(extraction: Extraction, { options }: Job): Promise<void> {
-  await extraction.finish();
+/** `sync`: what a layer's name promises must hold after a power failure, too; a tree is as safe as tar(1) leaves it. */
+async function finish(extraction: Extraction, { options }: Job, sync: boolean): Promise<void> {
+  await extraction.finish(sync);
   const lost = extraction.lostAttributes();
   if (lost > 0) options.warn?.(`left out: ${lost} extended attributes that this file system cannot hold`);
 }

@@ -1,5 +1,5 @@
 /** From an image to a bundle: its layers in the store, the directories of its overlay, config.json. */
-import { mkdirSync, realpathSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { AbsPath } from "../core/brands.ts";
 import { errorCode, reasonOf } from "../core/errno.ts";
@@ -11,12 +11,12 @@ import { checkNewDirectory, makeBundle, overlayPaths, writeBundleConfig } from "
 import { type ContainerOptions, containerConfig, type OverlayRoot, type UserMappings } from "../image/config.ts";
 import { convertImage } from "../image/convert.ts";
 import { readMergedFile } from "../image/merged.ts";
-import { openImage } from "../image/open.ts";
+import { type OpenOptions, openImage } from "../image/open.ts";
+import type { Progress, UnpackOptions } from "../image/options.ts";
 import { type Overrides, withOverrides } from "../image/overrides.ts";
 import { ownBundlePath, type Reference, referencePath, removeReferenced, writeReference } from "../image/references.ts";
-import { type LayerStore, layerStore } from "../image/store.ts";
+import { type LayerStore, layerStore, useStore } from "../image/store.ts";
 import { unpackImage } from "../image/unpack.ts";
-import { type DirectoryLock, lockDirectory } from "../native/native.ts";
 import { type Context, reached } from "./context.ts";
 import { defaultConfig } from "./spec-template.ts";
 
@@ -26,10 +26,12 @@ const MAX_USER_FILE_BYTES = 1024 * 1024;
 export interface ImageRequest {
   /** An OCI layout or an archive. */
   readonly image: string;
-  /** Which image of several. */
-  readonly reference: string | undefined;
+  /** Which image of several, and the bounds for what is in it. */
+  readonly open: OpenOptions;
+  readonly unpack: Pick<UnpackOptions, "limits">;
   /** --store. */
   readonly store: string | undefined;
+  readonly progress?: Progress | undefined;
   readonly overrides: Overrides;
   readonly options: ContainerOptions;
 }
@@ -55,7 +57,7 @@ export async function makeImageBundle(
   place: BundlePlace,
 ): Promise<ImageBundle> {
   if (place.kind === "directory") checkNewDirectory(place.path);
-  const image = await openImage(request.image, { reference: request.reference });
+  const image = await openImage(request.image, request.open);
   try {
     if (image.kind === "rootfs") {
       throw new TsrunError("image", `${request.image} is a plain archive of files, not an image`, {
@@ -63,14 +65,17 @@ export async function makeImageBundle(
       });
     }
     const given = layerStore(request.store);
-    const lock = lockStore(given);
-    // As create will name the bundle.
-    const store = { ...given, path: realpathSync(given.path) as AbsPath };
+    // Until the reference is there.
+    const lock = useStore(given);
     try {
+      // As create will name the bundle.
+      const store = { ...given, path: realpathSync(given.path) as AbsPath };
       const facts = readHostFacts();
       const plan = mappingPlan(facts, request.options);
       const { config, layers } = await unpackImage(image, store, {
+        ...request.unpack,
         mappings: plan.shifted,
+        progress: request.progress,
         warn: (line) => context.log.warn(line),
       });
       const { bundle, reference } = pathsOf(store, place);
@@ -105,19 +110,6 @@ export async function makeImageBundle(
   } finally {
     image.close();
   }
-}
-
-/** Held until the reference is there: nobody collects the layers in between. */
-function lockStore(store: LayerStore): DirectoryLock {
-  try {
-    // Others than root get through, to the roots of containers with a user namespace, but see nothing.
-    mkdirSync(join(store.path, "containers"), { recursive: true, mode: 0o711 });
-  } catch (error) {
-    throw new TsrunError("state-store", `cannot make the store ${store.path}: ${reasonOf(error)}`);
-  }
-  const lock = lockDirectory(store.path, "shared");
-  if (lock === undefined) throw new TsrunError("state-store", `the store ${store.path} is gone`);
-  return lock;
 }
 
 interface MappingPlan {

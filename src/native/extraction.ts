@@ -23,8 +23,8 @@ export interface Extraction {
    * One call at a time. Throws `image`; after that the directory is to be removed.
    */
   apply(records: Uint8Array, data: Uint8Array): Promise<void>;
-  /** Sets modes, attributes and times of the directories, and writes everything to the disk. */
-  finish(): Promise<void>;
+  /** Sets modes, attributes and times of the directories; with `sync` waits until everything is on the disk. */
+  finish(sync: boolean): Promise<void>;
   /** Attributes that the file system cannot hold. */
   lostAttributes(): number;
   close(): void;
@@ -40,7 +40,7 @@ export function openExtraction(directory: string, what: string, options: Extract
   check(native.open(directory));
   return {
     apply: async (records, data) => check(await native.apply(records, data)),
-    finish: async () => check(await native.finish()),
+    finish: async (sync) => check(await native.finish(sync)),
     lostAttributes: () => native.lostAttributes(),
     close: () => native.close(),
   };

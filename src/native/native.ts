@@ -119,7 +119,7 @@ interface NativeOomWatch {
 interface NativeExtraction {
   open(directory: string): NativeStatus | undefined;
   apply(records: Uint8Array, data: Uint8Array): Promise<NativeStatus | undefined>;
-  finish(): Promise<NativeStatus | undefined>;
+  finish(sync: boolean): Promise<NativeStatus | undefined>;
   lostAttributes(): number;
   close(): void;
 }

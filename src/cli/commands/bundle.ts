@@ -4,13 +4,13 @@ import { TsrunError } from "../../core/errors.ts";
 import { makeImageBundle } from "../../lifecycle/image-bundle.ts";
 import { removeImageBundle } from "../../lifecycle/image-bundle-remove.ts";
 import { defineCommand } from "../command.ts";
+import { containerOptions, imageRequest } from "../container-options.ts";
 import { faultOption } from "../fault.ts";
 import { withTraceAsync } from "./create-options.ts";
-import { imageOptions, imageRequest } from "./image-options.ts";
 
 export const command = defineCommand({
   usage: "create IMAGE DIR [-- program [argument…]] | remove DIR",
-  options: { ...imageOptions, ...faultOption },
+  options: { ...containerOptions, ...faultOption },
   positionals: [2, Number.POSITIVE_INFINITY],
   async run(parsed, { context }) {
     const { options, positionals } = parsed;

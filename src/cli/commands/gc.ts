@@ -2,11 +2,12 @@ import { layerStore } from "../../image/store.ts";
 import { gc, gcStore } from "../../lifecycle/gc.ts";
 import { writeAll } from "../../log/log.ts";
 import { defineCommand } from "../command.ts";
+import { storeOption } from "../unpack-options.ts";
 
 export const command = defineCommand({
   usage: "",
   options: {
-    store: { type: "text", describe: "directory of the images' layers (default /var/lib/tsrun)" },
+    ...storeOption,
     layers: { type: "flag", describe: "also remove layers that no bundle uses" },
   },
   positionals: [0, 0],

@@ -4,8 +4,8 @@ import { TsrunError } from "../../core/errors.ts";
 import { runImage } from "../../lifecycle/run-image.ts";
 import { writeAll } from "../../log/log.ts";
 import { defineCommand } from "../command.ts";
+import { containerOptions, imageRequest } from "../container-options.ts";
 import { createOptions, createRequest, withTraceAsync } from "./create-options.ts";
-import { imageOptions, imageRequest } from "./image-options.ts";
 
 /** `run --image`: see `variant` of run. */
 export const command = defineCommand({
@@ -16,7 +16,7 @@ export const command = defineCommand({
     config: { ...createOptions.config, hidden: true },
     image: { type: "text", describe: "OCI image layout (directory or archive) or archive of docker save" },
     name: { type: "text", describe: "id of the container (default: made up)" },
-    ...imageOptions,
+    ...containerOptions,
     detach: { type: "flag", alias: "d", describe: "do not wait for the container's end; prints its id" },
     keep: { type: "flag", describe: "do not delete the container when it has ended" },
     "keep-bundle": { type: "text", describe: "new directory for the bundle, which stays" },

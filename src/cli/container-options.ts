@@ -1,21 +1,28 @@
 /** What `run --image` and `bundle create` have in common: the options of docker and podman that a container is described by. */
 import { readFileSync } from "node:fs";
-import type { Resources, Seccomp } from "../../../spec-schemas/config.ts";
-import { parseJson } from "../../bundle/json.ts";
-import { capabilityNames } from "../../compile/capabilities.ts";
-import { reasonOf } from "../../core/errno.ts";
-import { TsrunError } from "../../core/errors.ts";
-import { chooseCapabilities } from "../../image/capabilities.ts";
-import type { UserMappings } from "../../image/config.ts";
-import { parseEntrypoint, parseEnv, parseEnvFile } from "../../image/overrides.ts";
-import { parseTmpfs, parseVolume } from "../../image/volumes.ts";
-import type { ImageRequest } from "../../lifecycle/image-bundle.ts";
-import type { OptionTable, Values } from "../options.ts";
-import { parseBytes, parseInteger } from "../values.ts";
+import { isatty } from "node:tty";
+import type { Resources, Seccomp } from "../../spec-schemas/config.ts";
+import { parseJson } from "../bundle/json.ts";
+import { capabilityNames } from "../compile/capabilities.ts";
+import { reasonOf } from "../core/errno.ts";
+import { TsrunError } from "../core/errors.ts";
+import { chooseCapabilities } from "../image/capabilities.ts";
+import type { UserMappings } from "../image/config.ts";
+import type { Progress } from "../image/options.ts";
+import { parseEntrypoint, parseEnv, parseEnvFile } from "../image/overrides.ts";
+import { parseTmpfs, parseVolume } from "../image/volumes.ts";
+import type { ImageRequest } from "../lifecycle/image-bundle.ts";
+import type { OptionTable, Values } from "./options.ts";
+import { showProgress } from "./progress.ts";
+import { openOptionsOf, imageOptions as unpackingOptions, unpackOptionsOf } from "./unpack-options.ts";
+import { parseBytes, parseInteger } from "./values.ts";
 
-export const imageOptions = {
-  reference: { type: "text", describe: "which image of several: a tag or name, or a manifest's digest" },
-  store: { type: "text", describe: "directory of the images' layers (default /var/lib/tsrun)" },
+export const containerOptions = {
+  store: unpackingOptions.store,
+  reference: unpackingOptions.reference,
+  platform: unpackingOptions.platform,
+  "max-bytes": unpackingOptions["max-bytes"],
+  "max-entries": unpackingOptions["max-entries"],
   entrypoint: { type: "text", describe: "in place of the image's: a program, or a JSON array" },
   env: { type: "texts", alias: "e", describe: "NAME=VALUE, or NAME for the caller's value" },
   "env-file": { type: "texts", describe: "file with such lines" },
@@ -39,15 +46,18 @@ export const imageOptions = {
 
 /** The id is in the cgroup's path, and the hostname if no other is given. Throws `usage`. */
 export function imageRequest(
-  options: Values<typeof imageOptions>,
+  options: Values<typeof containerOptions>,
   { image, id, args }: { readonly image: string; readonly id: string; readonly args: readonly string[] },
 ): ImageRequest {
+  const unpacking = { ...options, "no-same-owner": false, "uid-map": [], "gid-map": [] };
   const parent = options["cgroup-parent"];
   const security = securityOptions(options["security-opt"]);
   return {
     image,
-    reference: options.reference,
+    open: openOptionsOf(unpacking),
+    unpack: unpackOptionsOf(unpacking),
     store: options.store,
+    progress: isatty(2) ? barsOnly() : undefined,
     overrides: {
       entrypoint: options.entrypoint === undefined ? undefined : parseEntrypoint(options.entrypoint),
       args,
@@ -72,6 +82,17 @@ export function imageRequest(
       resources: resourcesOf(options),
       cgroupsPath: parent === undefined ? undefined : `${parent.startsWith("/") ? "" : "/"}${parent}/${id}`,
       mappings: mappingsOf(options.userns ?? "host"),
+    },
+  };
+}
+
+/** While a terminal waits for an image to be unpacked; otherwise the program has the streams to itself. */
+function barsOnly(): Progress {
+  const shown = showProgress(true);
+  return {
+    update: (...args) => shown.update(...args),
+    done: (what, how) => {
+      if (how === "unpacked") shown.done(what, how);
     },
   };
 }
@@ -107,7 +128,7 @@ function mappingsOf(text: string): UserMappings | undefined {
 /** Microseconds; the kernel's usual one. */
 const CPU_PERIOD = 100_000;
 
-function resourcesOf(options: Values<typeof imageOptions>): Resources {
+function resourcesOf(options: Values<typeof containerOptions>): Resources {
   const { memory, cpus, "pids-limit": pids } = options;
   return {
     ...(memory !== undefined && { memory: { limit: exact(parseBytes(memory, "--memory")) } }),
