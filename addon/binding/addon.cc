@@ -12,6 +12,7 @@
 #include "addon/base/sys.h"
 #include "addon/exec/session.h"
 #include "addon/extract/extraction.h"
+#include "addon/steps/cgroup_devices_host.h"
 #include "addon/steps/oom_watch_host.h"
 #include "addon/steps/seccomp_filter_host.h"
 #include "addon/steps/sysctl_read_host.h"
@@ -409,12 +410,28 @@ Napi::Value ReadSysctls(const Napi::CallbackInfo& info) {
   return out;
 }
 
+/// deviceProgramTags(hierarchy, path): a list of texts, or a status.
+Napi::Value DeviceProgramTags(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (info.Length() != 2 || !info[0].IsString() || !info[1].IsString())
+    return TypeError(env, "deviceProgramTags: hierarchy, path");
+  std::vector<std::string> tags;
+  const Status status = tsrun::DeviceProgramTags(info[0].As<Napi::String>().Utf8Value(),
+                                                 info[1].As<Napi::String>().Utf8Value(), tags);
+  if (!status.ok()) return StatusObject(env, status);
+  Napi::Array out = Napi::Array::New(env, tags.size());
+  for (uint32_t i = 0; i < tags.size(); i++)
+    out.Set(i, Napi::String::New(env, tags[i]));
+  return out;
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Session", SessionWrap::Define(env));
   exports.Set("OomWatch", OomWatchWrap::Define(env));
   exports.Set("Extraction", ExtractionWrap::Define(env));
   exports.Set("removeTree", Napi::Function::New<RemoveTree>(env));
   exports.Set("lock", Napi::Function::New<Lock>(env));
+  exports.Set("deviceProgramTags", Napi::Function::New<DeviceProgramTags>(env));
   exports.Set("readSysctls", Napi::Function::New<ReadSysctls>(env));
   exports.Set("attribute", Napi::Function::New<Attribute>(env));
   exports.Set("terminalSize", Napi::Function::New<TerminalSize>(env));

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { type Config, hierarchies, isTsrun, Sandbox, waitFor } from "../harness.ts";
+import { type Config, hierarchies, isTsrun, RUNTIME, Sandbox, waitFor } from "../harness.ts";
 import { host } from "../host.ts";
 
 interface Item {
@@ -48,8 +48,6 @@ const different = (items: readonly Item[]): string[] =>
   items.filter(({ verdict }) => verdict === "differs").map(({ section, name }) => `${section} ${name}`);
 const unknown = (items: readonly Item[]): string[] =>
   items.filter(({ verdict }) => verdict === "unknown").map(({ section, name }) => `${section} ${name}`);
-/** On v2 nobody can tell the rules for devices. */
-const never = unified ? ["devices rules"] : [];
 
 const cgroupFile = (id: string, controller: string, file: string): string => {
   const line = readFileSync(`/proc/${box.state(id).pid}/cgroup`, "utf8")
@@ -101,7 +99,7 @@ own("explain", () => {
     expect(different(created.items)).toEqual([]);
     box.ok(["start", id]);
     const seen = explain(id);
-    expect([seen.exit, seen.differences, different(seen.items), unknown(seen.items)]).toEqual([0, 0, [], never]);
+    expect([seen.exit, seen.differences, different(seen.items), unknown(seen.items)]).toEqual([0, 0, [], []]);
     const { items } = seen;
     for (const [section, name, actual] of [
       ["process", "additional gids", ["5", "7"]],
@@ -137,7 +135,7 @@ own("explain", () => {
       config.process.user = { uid: 7, gid: 8, additionalGids: [9] };
     });
     const { items, differences } = explain(id);
-    expect([differences, different(items), unknown(items)]).toEqual([0, [], never]);
+    expect([differences, different(items), unknown(items)]).toEqual([0, [], []]);
     expect(find(items, "process", "uid").actual).toBe("7");
     expect(find(items, "process", "additional gids").actual).toEqual(["9"]);
     expect(find(items, "namespaces", "uid_map").actual).toEqual(["0 100000 1000"]);
@@ -308,7 +306,7 @@ own("explain", () => {
   });
 
   (host.v1Controller("devices") ? test : test.skip)(
-    "device rules that were added (cgroup v1 only: v2 shows none)",
+    "device rules that were added (cgroup v1 only: on v2 only a program can add them)",
     () => {
       const id = running("sleep 1000");
       writeFileSync(cgroupFile(id, "devices", "devices.allow"), "c 10:229 rwm");
@@ -318,6 +316,30 @@ own("explain", () => {
       box.ok(["delete", "--force", id]);
     },
   );
+
+  test("cgroup v2: the program that decides about devices is told by its digest", () => {
+    const id = box.id();
+    const copy = join(box.root, id, "config.json");
+    const bundle = box.bundle("sleep 1000", (config) => {
+      config.linux.resources.devices.push({ allow: true, type: "c", major: 10, minor: 229, access: "rw" });
+    });
+    const runtime = `${RUNTIME} --root ${box.root}`;
+    const script = [
+      `${runtime} run --detach --bundle ${bundle} ${id} </dev/null >/dev/null 2>&1 || exit 9`,
+      `${runtime} explain --format json ${id}`,
+      "echo ---",
+      // As if other rules had been configured.
+      `sed -i 's/"minor": *229/"minor": 228/' ${copy}`,
+      `${runtime} explain --format json ${id}`,
+      `${runtime} delete --force ${id}`,
+    ].join("\n");
+    const isolated = join(__dirname, "../isolated");
+    const { stdout, stderr } = spawnSync(isolated, ["--cgroups", "v2", "bash", "-c", script], { encoding: "utf8" });
+    expect(stderr).toBe("");
+    const [before, after] = stdout.split("---\n").map((text) => find(JSON.parse(text).items, "devices", "rules"));
+    expect(before).toMatchObject({ verdict: "ok", actual: expect.arrayContaining(["allow c 10:229 rw"]) });
+    expect(after).toMatchObject({ verdict: "differs", actual: [expect.stringMatching(/^program [0-9a-f]{16}$/)] });
+  });
 
   test("text: what differs is marked without colours, and nothing from the container reaches the terminal raw", () => {
     const id = running("sleep 1000", (config, at) => {

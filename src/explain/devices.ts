@@ -1,10 +1,13 @@
 /** Device nodes of /dev and the cgroup's rules for devices. */
+import { createHash } from "node:crypto";
+import { access, type DeviceRule, deviceRules } from "../compile/device-rules.ts";
+import type { CgroupPlace } from "../host/facts.ts";
 import type { ContainerStep } from "../plan/vocabulary.ts";
 import { idInside, parseIdMap } from "./id-maps.ts";
 import type { ExplainInput } from "./input.ts";
 import { type Item, itemsOf } from "./item.ts";
 
-const { ok, compare, differs, info, unknown } = itemsOf("devices");
+const { ok, adjusted, compare, differs, info, unknown } = itemsOf("devices");
 
 type Node = Extract<ContainerStep, { kind: "device.create" | "device.bind" }>;
 
@@ -13,7 +16,7 @@ export function explainDevices(input: ExplainInput): Item[] {
     ...input.plan.container.flatMap((step) =>
       step.kind === "device.create" || step.kind === "device.bind" ? [node(input, step)] : [],
     ),
-    ...rules(input),
+    rules(input),
   ];
 }
 
@@ -47,31 +50,60 @@ function node({ probe }: ExplainInput, step: Node): Item {
   return compare(name, configured, `${actual}, ${owner(inside(uids, uid), inside(gids, gid), mode)}`);
 }
 
-/** v1 shows its list, v2 nothing of the program that decides there. */
-function rules({ plan, cgroups, probe }: ExplainInput): Item[] {
-  const name = "rules";
+function rules(input: ExplainInput): Item {
+  const { cgroups } = input;
+  const v1 = cgroups.find(({ version, controllers }) => version === 1 && controllers.includes("devices"));
+  const program = input.plan.host.find((step) => step.kind === "cgroup.devices");
+  const v2 = cgroups.find(({ version }) => version === 2);
+  if (v1 !== undefined) return listRules(input, v1);
+  if (program !== undefined && v2 !== undefined) return programRules(input, v2, program.program);
+  return info(RULES, "none", "nothing but the nodes' own permissions decides");
+}
+
+const RULES = "rules";
+
+/** v1 shows the list. */
+function listRules({ plan, probe }: ExplainInput, place: CgroupPlace): Item {
   const writes = plan.host.flatMap((step) =>
     step.kind === "cgroup.write" && /^devices\.(allow|deny)$/.test(step.file) ? [step] : [],
   );
-  if (writes.length === 0) {
-    const program = plan.host.some(({ kind }) => kind === "cgroup.devices");
-    if (!program) return [info(name, "none", "nothing but the nodes' own permissions decides")];
-    return [unknown(name, undefined, "on cgroup v2 a BPF program decides, of which the kernel shows no rules")];
-  }
-  const place = cgroups.find(({ version, controllers }) => version === 1 && controllers.includes("devices"));
-  if (place === undefined) return [];
-  const [ground, ...exceptions] = writes;
-  const configured = ground?.file === "devices.allow" ? ["a *:* rwm"] : exceptions.map(({ value }) => value).sort();
   const shown = probe.cgroupFile(place, "devices.list");
-  if ("unreadable" in shown) return [unknown(name, configured, shown.unreadable)];
-  if (shown.value === undefined) return [unknown(name, configured, "the cgroup is gone")];
-  const actual = shown.value
+  const [ground, ...exceptions] = writes;
+  const allowed = ground?.file === "devices.allow";
+  const configured = allowed ? ["a *:* rwm"] : exceptions.map(({ value }) => value).sort();
+  if ("unreadable" in shown) return unknown(RULES, configured, shown.unreadable);
+  const actual = (shown.value ?? "")
     .split("\n")
     .filter((line) => line !== "")
     .sort();
-  if (configured.join() !== actual.join()) return [differs(name, { configured, actual })];
-  if (ground?.file === "devices.allow" && exceptions.length > 0) {
-    return [ok(name, actual, "the kernel shows no exceptions to a list that allows everything")];
+  // A caller without the host's root writes none.
+  if (ground === undefined) return info(RULES, actual, "those of the cgroup above");
+  if (configured.join() !== actual.join()) return differs(RULES, { configured, actual });
+  const hidden = "the kernel shows no exceptions to a list that allows everything";
+  return ok(RULES, actual, allowed && exceptions.length > 0 ? hidden : undefined);
+}
+
+/** v2 has programs, which are told by a digest of their instructions. */
+function programRules({ config, probe }: ExplainInput, place: CgroupPlace, program: Uint8Array): Item {
+  const configured = deviceRules(config.linux?.resources?.devices).map(ruleText);
+  const shown = probe.devicePrograms(place);
+  if ("unreadable" in shown) return unknown(RULES, configured, shown.unreadable);
+  const tags = ["sha1", "sha256"].map((name) => createHash(name).update(program).digest("hex").slice(0, TAG_DIGITS));
+  const others = shown.value.filter((tag) => !tags.includes(tag));
+  if (others.length === shown.value.length) {
+    const actual = others.length === 0 ? "no program" : others.map((tag) => `program ${tag}`);
+    return differs(RULES, { configured, actual, note: "the program that holds these rules is not attached" });
   }
-  return [ok(name, actual)];
+  if (others.length === 0) return ok(RULES, configured, "as an eBPF program");
+  const note = `as an eBPF program; beside it ${others.join(", ")} must allow an access, too`;
+  return adjusted(RULES, { configured, actual: configured, note });
+}
+
+/** Of a program's tag. */
+const TAG_DIGITS = 16;
+
+/** A rule in v1's words. */
+function ruleText({ allow, type, major, minor, access: mask }: DeviceRule): string {
+  const letters = (["r", "w", "m"] as const).filter((letter) => (mask & access[letter]) !== 0).join("");
+  return `${allow ? "allow" : "deny"} ${type} ${major ?? "*"}:${minor ?? "*"} ${letters}`;
 }

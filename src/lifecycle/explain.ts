@@ -7,8 +7,9 @@ import { explain as compareItems } from "../explain/explain.ts";
 import type { Explanation } from "../explain/item.ts";
 import { sysctlNamespaces } from "../explain/namespaces.ts";
 import { type HostProbe, openHostProbe } from "../host/container-probe.ts";
+import type { CgroupPlace } from "../host/facts.ts";
 import { readHostFacts } from "../host/read.ts";
-import { readSysctls } from "../native/native.ts";
+import { deviceProgramTags, readSysctls } from "../native/native.ts";
 import { findContainer } from "../state/liveness.ts";
 import { checkAllowed } from "../state/machine.ts";
 import { directoryOf, hasNotifyDirectory } from "../state/store.ts";
@@ -55,7 +56,7 @@ export function explain(context: Context, id: ContainerId): Explanation {
             cgroups: record.cgroups,
             atGate: status === "created",
             facts,
-            probe: { ...probe, sysctl: sysctlReader(probe, sysctlNamespaces(config)) },
+            probe: { ...probe, sysctl: sysctlReader(probe, sysctlNamespaces(config)), devicePrograms },
           });
     // What was read of a process that ended meanwhile says nothing.
     if (probe?.isAlive() !== true) checkAllowed("explain", id, "stopped");
@@ -63,6 +64,11 @@ export function explain(context: Context, id: ContainerId): Explanation {
   } finally {
     probe?.close();
   }
+}
+
+function devicePrograms({ hierarchy, path }: CgroupPlace): Observed<readonly string[]> {
+  const found = deviceProgramTags(hierarchy, path);
+  return "refused" in found ? { unreadable: found.refused } : { value: found.tags };
 }
 
 /** Sysctls as seen in these of the container's namespaces. */
