@@ -416,8 +416,8 @@ Napi::Value DeviceProgramTags(const Napi::CallbackInfo& info) {
   if (info.Length() != 2 || !info[0].IsString() || !info[1].IsString())
     return TypeError(env, "deviceProgramTags: hierarchy, path");
   std::vector<std::string> tags;
-  const Status status = tsrun::DeviceProgramTags(info[0].As<Napi::String>().Utf8Value(),
-                                                 info[1].As<Napi::String>().Utf8Value(), tags);
+  const Status status =
+      tsrun::DeviceProgramTags(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value(), tags);
   if (!status.ok()) return StatusObject(env, status);
   Napi::Array out = Napi::Array::New(env, tags.size());
   for (uint32_t i = 0; i < tags.size(); i++)
