@@ -261,6 +261,8 @@ own("explain", () => {
     expect(different(explain(id).items)).toEqual([]);
     renameSync(data, `${data}.old`);
     mkdirSync(data);
+    // What is mounted looks like a mask, but is none.
+    inside(id, ["-m"], "sh", "-c", "echo >/scratch/null && mount --bind /scratch/null /proc/timer_list");
     inside(id, ["-m"], "umount", "/scratch");
     inside(id, ["-m"], "umount", "/proc/keys");
     inside(id, ["-m", "-p"], "mount", "-o", "remount,rw,bind", "/proc/sys");
@@ -273,6 +275,7 @@ own("explain", () => {
       "mounts /scratch",
       "mounts /proc/sys",
       "mounts /proc/keys",
+      "mounts /proc/timer_list",
       "mounts /more",
     ]);
     expect(find(items, "mounts", "/scratch").actual).toBe("not mounted");

@@ -72,7 +72,7 @@ function describeExpected({ kind, type, source, set, options, propagation }: Exp
 
 function describeActual({ type, root, options, propagation, superOptions }: MountInfo): string[] {
   const words = new Set([...options, ...superOptions.filter((option) => option !== "rw" && option !== "ro")]);
-  return [root === "/" ? type : `${type} ${root}`, ...words, ...propagation.map((each) => each.replace(/:\d+$/, ""))];
+  return [type, ...(root === "/" ? [] : [root]), ...words, ...propagation.map((each) => each.replace(/:\d+$/, ""))];
 }
 
 function kindProblems(wanted: ExpectedMount, mount: MountInfo, probe: ExplainInput["probe"]): string[] {
@@ -80,9 +80,12 @@ function kindProblems(wanted: ExpectedMount, mount: MountInfo, probe: ExplainInp
     case "filesystem":
       return mount.type === wanted.type ? [] : [`a ${mount.type} is mounted, not a ${wanted.type}`];
     case "mask": {
-      // An empty directory, or the container's /dev/null.
-      const hidden = mount.root === "/null" || (mount.type === "tmpfs" && mount.options.includes("ro"));
-      return hidden ? [] : [`what is mounted is neither /dev/null nor an empty directory`];
+      // An empty directory that cannot be written, or the container's /dev/null.
+      const found = probe.look(mount.point);
+      const { kind, major, minor } = ("value" in found ? found.value : undefined) ?? {};
+      const isNull = kind === "character" && major === 1 && minor === 3;
+      const hidden = isNull || (kind === "directory" && mount.type === "tmpfs" && mount.options.includes("ro"));
+      return hidden || "unreadable" in found ? [] : ["what is mounted is neither /dev/null nor an empty directory"];
     }
     case "console":
       return mount.type === "devpts" ? [] : [`a ${mount.type} is mounted, not a terminal`];
