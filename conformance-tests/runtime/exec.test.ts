@@ -324,4 +324,33 @@ describe("exec --cgroup", () => {
     for (const directory of made) rmdirSync(directory);
     box.ok(["delete", "--force", id]);
   });
+
+  (unified ? test : test.skip)(
+    "v2: one that gives its children controllers has no room, so init's present one it is",
+    () => {
+      let path = "";
+      const id = running((config) => {
+        path = config.linux.cgroupsPath;
+        noNamespace(config);
+      });
+      const own = join("/sys/fs/cgroup", path);
+      // As systemd in a container does it.
+      for (const name of ["init", "other"]) mkdirSync(join(own, name));
+      for (const pid of readFileSync(join(own, "cgroup.procs"), "utf8").trim().split("\n"))
+        writeFileSync(join(own, "init/cgroup.procs"), pid);
+      // A domain controller: with threaded ones alone (pids) a cgroup without processes below takes some itself.
+      writeFileSync(join(own, "cgroup.subtree_control"), "+memory");
+      expect(where(id)).toEqual([`0::${path}/init`]);
+      expect(where(id, "--cgroup", "other")).toEqual([`0::${path}/other`]);
+      // What is asked for is never another.
+      mkdirSync(join(own, "other/below"));
+      writeFileSync(join(own, "other/cgroup.subtree_control"), "+memory");
+      expect(box.run(["exec", "--cgroup", "other", id, "true"])).toMatchObject({
+        status: 255,
+        stderr: expect.stringMatching(/other.*: E(BUSY|OPNOTSUPP)|EBUSY|device or resource busy/),
+      });
+      box.ok(["delete", "--force", id]);
+      expect(box.leftovers()).toEqual([]);
+    },
+  );
 });
