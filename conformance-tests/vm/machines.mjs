@@ -24,7 +24,7 @@ export const machines = {
         "podman",
         ...["run prints and removes", "pause and unpause", "update", "top and stats"],
         ...["a memory limit, and what it does", "limits of processors and processes", "a privileged container"],
-        ...["a device, and devices that are not given", "a pod"],
+        "a device, and devices that are not given",
         "the host's pid namespace: all processes end with the container",
       ],
     ],
@@ -35,7 +35,6 @@ export const machines = {
       ...["--selectProjects", "root", "conformance", "vm", "--testPathPatterns"],
       ...["/native/lsm\\.", "/runtime/process\\.", "/runtime/lifecycle\\.", "/vm/guest\\."],
     ],
-    suites: [["oci", "linux_mount_label"]],
   },
   // The oldest kernel that tsrun supports.
   "linux-5.10": {
