@@ -17,6 +17,11 @@ export const host = {
     const effective = /^CapEff:\t(\w+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
     return (BigInt(`0x${effective}`) & (1n << BigInt(number))) !== 0n;
   },
+  /** Whether AppArmor has this profile. */
+  apparmorKnows: (profile: string): boolean =>
+    readFileSync("/sys/kernel/security/apparmor/profiles", "utf8")
+      .split("\n")
+      .some((line) => line.startsWith(`${profile} (`)),
   /** Whether SELinux's policy has all that this label names: its `context` file takes no other. */
   selinuxKnows: (label: string): boolean => {
     try {

@@ -17,8 +17,8 @@ export const machines = {
       ...["--testPathIgnorePatterns", "/runtime/crash", "/install", "/compare/", "/security/"],
     ],
     suites: [
-      // What AppArmor and CAP_SYS_RESOURCE decide.
-      ["oci", "default", "linux_process_apparmor_profile", "process_capabilities", "process_oom_score_adj"],
+      // What CAP_SYS_RESOURCE decides.
+      ["oci", "default", "process_capabilities", "process_oom_score_adj"],
       // What cgroup v2 decides: limits, freezing, devices, who gets the controllers.
       [
         "podman",
