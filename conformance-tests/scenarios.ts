@@ -137,7 +137,7 @@ function print(line: Line): void {
 
 export const nap = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
-/** Polls until the condition holds; throws with `what` after `seconds`, which are for what never comes: emulated machines are slow. */
+/** Polls until the condition holds; throws with `what` after `seconds`: for what never comes, as emulated machines are slow. */
 export async function until(what: string, condition: () => Promise<boolean> | boolean, seconds = 60): Promise<void> {
   const end = Date.now() + seconds * 1000;
   while (!(await condition())) {

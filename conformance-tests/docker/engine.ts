@@ -1,4 +1,4 @@
-/** A dockerd of its own, with its containerd: data, state, socket and configuration in one folder. */
+/** A dockerd and a containerd of its own: data, state, sockets and configuration in one folder. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import {
   closeSync,
@@ -28,17 +28,36 @@ function documentedConfiguration(runtime: string): string {
   return snippet.replaceAll(installed, JSON.stringify(runtime));
 }
 
+/** Ids for --userns-remap: the user whose they are, the first of them, and how many. */
+export const REMAPPED = { user: "daemon", first: 300_000, count: 65_536 } as const;
+
+/** dockerd keeps a key in /etc/docker, and reads /etc/subuid: it gets a copy. The mount namespace is private. */
+export function copyEtc(work: string): void {
+  const copy = join(work, "etc");
+  for (const [program, ...args] of [
+    ["cp", "--archive", "/etc", copy],
+    ["mount", "--bind", copy, "/etc"],
+  ] as const) {
+    const { status, error, stderr } = spawnSync(program, args, { encoding: "utf8" });
+    if (status !== 0) throw new Error(`${program}: ${error?.message ?? stderr}`);
+  }
+  for (const file of ["/etc/subuid", "/etc/subgid"])
+    writeFileSync(file, `${REMAPPED.user}:${REMAPPED.first}:${REMAPPED.count}\n`);
+}
+
 export class Docker {
   readonly runtime: string;
   readonly work: string;
   readonly #flags: readonly string[];
-  #daemon!: ChildProcess;
+  readonly #containerd: ChildProcess;
+  #daemon: ChildProcess | undefined;
   #count = 0;
 
   private constructor(runtime: string, work: string, flags: readonly string[]) {
     this.runtime = runtime;
     this.work = work;
     this.#flags = flags;
+    this.#containerd = this.#startContainerd();
   }
 
   /** `flags` are further ones of dockerd. */
@@ -62,21 +81,41 @@ export class Docker {
     return engine;
   }
 
+  /** Not dockerd's own way to start one: that makes folders in /opt. */
+  #startContainerd(): ChildProcess {
+    const { work } = this;
+    const config = join(work, "containerd.toml");
+    writeFileSync(
+      config,
+      `version = 2
+root = "${work}/containerd"
+state = "${work}/containerd-state"
+disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.grpc.v1.cri"]
+[grpc]
+  address = "${work}/containerd.sock"
+`,
+    );
+    return this.#spawn("containerd", ["--config", config]);
+  }
+
+  #spawn(program: string, args: readonly string[]): ChildProcess {
+    const log = openSync(join(this.work, `${program}.log`), "a");
+    const daemon = spawn(program, args, { stdio: ["ignore", log, log], env: { ...process.env, PATH } });
+    closeSync(log);
+    return daemon;
+  }
+
   /** Starts dockerd and waits until it answers. */
   async startDaemon(): Promise<void> {
     const { work } = this;
     const places = [
       ...["--config-file", join(work, "daemon.json"), "--data-root", join(work, "data")],
       ...["--exec-root", join(work, "exec"), "--pidfile", join(work, "docker.pid"), "--host", this.#socket],
+      ...["--containerd", join(work, "containerd.sock")],
     ];
     // Hosts of tests seldom let anyone make bridges and rules for packets.
     const network = ["--bridge", "none", "--iptables=false", "--ip6tables=false"];
-    const log = openSync(join(work, "dockerd.log"), "a");
-    const daemon = spawn("dockerd", [...places, ...network, ...this.#flags], {
-      stdio: ["ignore", log, log],
-      env: { ...process.env, PATH },
-    });
-    closeSync(log);
+    const daemon = this.#spawn("dockerd", [...places, ...network, ...this.#flags]);
     this.#daemon = daemon;
     await until("dockerd to answer", async () => {
       if (daemon.exitCode !== null) throw new Error(`dockerd has ended:\n${this.log()}`);
@@ -86,9 +125,7 @@ export class Docker {
 
   /** As if it had crashed: containerd and the shims go on. */
   async killDaemon(): Promise<void> {
-    const ended = new Promise((done) => this.#daemon.once("close", done));
-    this.#daemon.kill("SIGKILL");
-    await ended;
+    await end(this.#daemon, "SIGKILL");
   }
 
   get #socket(): string {
@@ -177,11 +214,16 @@ export class Docker {
 
   /** All but those that dockerd makes once and keeps. */
   #mounts(): readonly string[] {
+    return this.#mountPoints()
+      .filter((at) => !/\/exec\/netns\/default$|\/data(?:\/\d+\.\d+)?$/.test(at))
+      .map((at) => `mount ${at}`);
+  }
+
+  #mountPoints(): readonly string[] {
     return readFileSync("/proc/self/mountinfo", "utf8")
       .split("\n")
-      .filter((line) => line.includes(`${this.work}/`))
-      .filter((line) => !/\/exec\/netns\/default |\/data(?:\/\d+\.\d+)? |\/sub[ug]id /.test(line))
-      .map((line) => `mount ${line}`);
+      .map((line) => line.split(" ")[4] ?? "")
+      .filter((at) => at.startsWith(`${this.work}/`));
   }
 
   #cgroups(): readonly string[] {
@@ -214,18 +256,20 @@ export class Docker {
   }
 
   async close(): Promise<void> {
-    if (this.#daemon.exitCode !== null || this.#daemon.signalCode !== null) return;
-    const ended = new Promise((done) => this.#daemon.once("close", done));
-    this.#daemon.kill("SIGTERM");
-    await ended;
-    // With live-restore it keeps its data folder mounted for the next one.
-    const mounts = readFileSync("/proc/self/mountinfo", "utf8")
-      .split("\n")
-      .map((line) => line.split(" ")[4] ?? "")
-      .filter((at) => at.startsWith(`${this.work}/`));
-    for (const at of mounts.reverse()) {
+    await end(this.#daemon, "SIGTERM");
+    await end(this.#containerd, "SIGTERM");
+    // With live-restore dockerd keeps its data folder mounted for the next one.
+    for (const at of [...this.#mountPoints()].reverse()) {
       const { status, stderr } = spawnSync("umount", [at], { encoding: "utf8" });
       if (status !== 0) throw new Error(stderr);
     }
   }
+}
+
+/** Signals a daemon and waits for its end. */
+async function end(daemon: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
+  if (daemon === undefined || daemon.exitCode !== null || daemon.signalCode !== null) return;
+  const ended = new Promise((done) => daemon.once("close", done));
+  daemon.kill(signal);
+  await ended;
 }

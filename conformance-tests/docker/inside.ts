@@ -1,5 +1,8 @@
 import { runScenarios } from "../scenarios.ts";
-import { Docker } from "./engine.ts";
+import { copyEtc, Docker } from "./engine.ts";
 import { scenarios } from "./scenarios.ts";
 
-runScenarios(scenarios, Docker.start);
+runScenarios(scenarios, (runtime, work) => {
+  copyEtc(work);
+  return Docker.start(runtime, work);
+});

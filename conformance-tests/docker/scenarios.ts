@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cgroupFile, gone, inTerminal, nap, processes, type Scenario, until } from "../scenarios.ts";
-import { Docker } from "./engine.ts";
+import { Docker, REMAPPED } from "./engine.ts";
 
 const FOREVER = ["sleep", "100000"] as const;
 
@@ -541,30 +541,23 @@ export const scenarios: readonly Scenario<Docker>[] = [
   {
     name: "a user namespace (userns-remap)",
     run: async (engine) => {
+      const { user, first, count } = REMAPPED;
       const work = join(engine.work, "remapped");
       mkdirSync(work, { mode: 0o755 });
-      // The mount namespace is private.
-      for (const file of ["subuid", "subgid"]) {
-        writeFileSync(join(work, file), "daemon:300000:65536\n");
-        if (!existsSync(`/etc/${file}`)) writeFileSync(`/etc/${file}`, "");
-        const bound = spawnSync("mount", ["--bind", join(work, file), `/etc/${file}`], { encoding: "utf8" });
-        assert.equal(bound.status, 0, bound.stderr);
-      }
+      const remapped = await Docker.start(engine.runtime, work, ["--userns-remap", user]);
       try {
-        const remapped = await Docker.start(engine.runtime, work, ["--userns-remap", "daemon"]);
-        try {
-          const program = "tr -s ' ' </proc/self/uid_map; id -u; stat -c %u:%g /bin/busybox; touch /mine && echo ok";
-          assert.equal(await remapped.ok(remapped.run(["--rm"], "sh", "-c", program)), " 0 300000 65536\n0\n0:0\nok\n");
-          const name = await remapped.detached(["--memory", "32m"], ...FOREVER);
-          assert.equal(statSync(`/proc/${await remapped.inspect(name, "{{.State.Pid}}")}`).uid, 300_000);
-          assert.equal(await remapped.ok(["exec", name, "sh", "-c", "touch /mine && stat -c %u /mine"]), "0\n");
-          await remapped.remove(name);
-          assert.deepEqual(await remapped.leftovers(), []);
-        } finally {
-          await remapped.close();
-        }
+        const program = "tr -s ' ' </proc/self/uid_map; id -u; stat -c %u:%g /bin/busybox; touch /mine && echo ok";
+        assert.equal(
+          await remapped.ok(remapped.run(["--rm"], "sh", "-c", program)),
+          ` 0 ${first} ${count}\n0\n0:0\nok\n`,
+        );
+        const name = await remapped.detached(["--memory", "32m"], ...FOREVER);
+        assert.equal(statSync(`/proc/${await remapped.inspect(name, "{{.State.Pid}}")}`).uid, first);
+        assert.equal(await remapped.ok(["exec", name, "sh", "-c", "touch /mine && stat -c %u /mine"]), "0\n");
+        await remapped.remove(name);
+        assert.deepEqual(await remapped.leftovers(), []);
       } finally {
-        for (const file of ["subuid", "subgid"]) spawnSync("umount", [`/etc/${file}`]);
+        await remapped.close();
       }
     },
   },

@@ -17,14 +17,14 @@ export const machines = {
       ...["--testPathIgnorePatterns", "/runtime/crash", "/install", "/compare/", "/security/(?!21)"],
     ],
     suites: [
-      // What AppArmor and CAP_SYS_RESOURCE decide.
-      ["oci", "default", "linux_process_apparmor_profile", "process_capabilities", "process_oom_score_adj"],
+      // What CAP_SYS_RESOURCE decides.
+      ["oci", "default", "process_capabilities", "process_oom_score_adj"],
       // What cgroup v2 decides: limits, freezing, devices, who gets the controllers.
       [
         "podman",
         ...["run prints and removes", "pause and unpause", "update", "top and stats"],
         ...["a memory limit, and what it does", "limits of processors and processes", "a privileged container"],
-        ...["a device, and devices that are not given", "a pod"],
+        "a device, and devices that are not given",
         "the host's pid namespace: all processes end with the container",
       ],
     ],
@@ -35,7 +35,6 @@ export const machines = {
       ...["--selectProjects", "root", "conformance", "vm", "--testPathPatterns"],
       ...["/native/lsm\\.", "/runtime/process\\.", "/runtime/lifecycle\\.", "/vm/guest\\."],
     ],
-    suites: [["oci", "linux_mount_label"]],
   },
   // The oldest kernel that tsrun supports.
   "linux-5.10": {

@@ -19,7 +19,7 @@ one machine, as root in the project's folder, and exits with its status. What is
   --selinux          --machine selinux
   --only PATTERN     only test files whose path matches, whichever are the machine's own, and those of its suites (repeatable)
   --shell            an interactive shell
-  --timeout SECONDS  end a machine after this time (1800); status 124
+  --timeout SECONDS  end a machine after this time (3600); status 124
   --keep             keep the runs' folders: console and QEMU logs, the project's disk
 Status 125: the machine failed; what it said is on standard error.`;
 
@@ -30,7 +30,7 @@ const { values: options, positionals } = parseArgs({
     selinux: { type: "boolean", default: false },
     only: { type: "string", multiple: true, default: [] },
     shell: { type: "boolean", default: false },
-    timeout: { type: "string", default: "1800" },
+    timeout: { type: "string", default: "3600" },
     keep: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },

@@ -25,7 +25,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 function waitFor(condition: () => boolean): void {
   const nap = new Int32Array(new SharedArrayBuffer(4));
-  for (let i = 0; i < 1000; i++) {
+  for (let i = 0; i < 6000; i++) {
     if (condition()) return;
     Atomics.wait(nap, 0, 0, 10);
   }
