@@ -353,7 +353,8 @@ const asUser = findProgram("as-user");
 (booted && asUser !== undefined && isTsrun ? describe : describe.skip)(
   "a user's container as a scope of the user's manager",
   () => {
-    const user = (...command: string[]): Result => spawnSync(asUser as string, command, { encoding: "utf8" });
+    const user = (...command: string[]): Result =>
+      spawnSync(asUser as string, command, { encoding: "utf8", timeout: 120_000 });
 
     test("as far as the manager has controllers; by whichever socket it is found", () => {
       const work = user("mktemp", "--directory", "/tmp/tsrun-user-XXXXXX").stdout.trim();
@@ -366,16 +367,18 @@ cd ${work}; mkdir -p rootfs/bin rootfs/proc rootfs/dev rootfs/sys; cp /bin/busyb
 ${RUNTIME} spec --rootless
 sed -i 's/"terminal": true/"terminal": false/; s/"sh"/"sleep", "1000"/; s/"linux": {/"linux": {"resources": {"memory": {"limit": 67108864}, "pids": {"limit": 9}},/' config.json
 run() { ${RUNTIME} --root ${work}/state "$@"; }
+# A container that is left would hold our streams.
+trap 'run delete --force web' EXIT
 mkdir state
-run --systemd-cgroup run --detach web
-cat /proc/$(run list --quiet >/dev/null; run state web | sed -n 's/.*"pid": \\([0-9]*\\).*/\\1/p')/cgroup
+run --systemd-cgroup run --detach web >/dev/null
+cat /proc/$(run state web | sed -n 's/.*"pid": \\([0-9]*\\).*/\\1/p')/cgroup
 systemctl --user show --property=MemoryMax --property=TasksMax --property=ActiveState tsrun-web.scope
 run update --memory 50331648 web
 cat /sys/fs/cgroup$(systemctl --user show --value --property=ControlGroup tsrun-web.scope)/memory.max
 run delete --force web
 systemctl --user show --property=ActiveState tsrun-web.scope
 # Only the message bus.
-env --unset=XDG_RUNTIME_DIR ${RUNTIME} --root ${work}/state --systemd-cgroup run --detach web
+env --unset=XDG_RUNTIME_DIR ${RUNTIME} --root ${work}/state --systemd-cgroup run --detach web >/dev/null
 env --unset=XDG_RUNTIME_DIR --unset=DBUS_SESSION_BUS_ADDRESS ${RUNTIME} --root ${work}/state delete --force web
 systemctl --user show --property=ActiveState tsrun-web.scope
 `,
