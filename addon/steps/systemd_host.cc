@@ -56,7 +56,7 @@ Status Connect(const Manager& manager, dbus::Connection& out) {
   return status;
 }
 
-/// Whether the job of this path, announced by this sender, has ended well.
+/// A job of this path has ended, as this sender says.
 struct Ended {
   std::string path, sender, result;
 };
@@ -66,17 +66,17 @@ Status Call(const Manager& manager, const std::string& calls, Until until, Refus
   const char* unit = manager.unit.c_str();
   if (last == 0) return Status::Fail(Op::kVerify, EINVAL, unit, 0, "the calls are no D-Bus messages");
   dbus::Connection bus(manager.unit, MonotonicNs() + manager.timeout_ms * 1'000'000);
-  TSRUN_TRY(Connect(manager, bus));
-  TSRUN_TRY(bus.Send(calls));
-  std::vector<Ended> ended;
   std::string job, sender;
+  const auto told = [&](Status status) {
+    if (status.op != Op::kPoll || status.err != ETIMEDOUT) return status;
+    return Status::Fail(Op::kTimeout, ETIMEDOUT, unit, static_cast<int64_t>(manager.timeout_ms),
+                        job.empty() ? "systemd does not answer" : "systemd has not finished the job");
+  };
+  TSRUN_TRY(told(Connect(manager, bus)));
+  TSRUN_TRY(told(bus.Send(calls)));
+  std::vector<Ended> ended;
   for (dbus::Message message;;) {
-    const Status status = bus.Receive(message);
-    if (!status.ok()) {
-      if (status.op != Op::kPoll || status.err != ETIMEDOUT) return status;
-      return Status::Fail(Op::kTimeout, ETIMEDOUT, unit, static_cast<int64_t>(manager.timeout_ms),
-                          job.empty() ? "systemd does not answer" : "systemd has not finished the job");
-    }
+    TSRUN_TRY(told(bus.Receive(message)));
     if (message.type == dbus::Type::kError && message.reply_serial != 0 && message.reply_serial <= last) {
       refusal.name = message.error;
       return Status::Fail(Op::kSystemd, 0, unit, 0, (message.error + ": " + message.text(0)).c_str());

@@ -164,6 +164,14 @@ function adviceOf(plan: Plan, failure: StepFailure): string | undefined {
   if (kind === "cgroup.create" && (name === "EROFS" || name === "EACCES")) {
     return "the cgroup file system is not writable for this user";
   }
+  if (step?.kind === "systemd.startUnit" || step?.kind === "systemd.setProperties") {
+    if (op === "connect") return `nobody answers at ${[...step.managers, ...step.buses].join(", ")}: is systemd well?`;
+    if (failure.text.includes(".UnitExists:"))
+      return "give the container another id or /linux/cgroupsPath, or delete the other one";
+    if (failure.text.includes(".PropertyReadOnly:") || failure.text.includes(".InvalidArgs:")) {
+      return "are all annotations org.systemd.property.NAME right? systemd.scope(5), org.freedesktop.systemd1(5)";
+    }
+  }
   if (kind === "cgroup.create" && name === "EBUSY") return "give the container another /linux/cgroupsPath";
   if (isControlFile({ kind, op }) && op === "openat2" && name === "ENOENT") {
     return /swap|memsw/.test(path)
