@@ -102,7 +102,7 @@ export class Sandbox {
         stdio: stdio as [number, number, number],
         env: options.env ?? { PATH: process.env.PATH },
         cwd: options.cwd ?? this.work,
-        timeout: options.timeoutMs ?? 60_000,
+        timeout: options.timeoutMs ?? 120_000,
         killSignal: "SIGKILL",
       });
     } finally {

@@ -90,6 +90,27 @@ describe("exec: who the program is", () => {
     box.ok(["delete", "--force", id]);
   });
 
+  (existsSync("/proc/keys") ? test : test.skip)(
+    "a session keyring of the container's, unless create was told to make none (kernels without keyrings have no /proc/keys)",
+    () => {
+      for (const [flags, keyrings] of [
+        [[], 1],
+        [["--no-new-keyring"], 0],
+      ] as const) {
+        const id = box.id();
+        const bundle = box.bundle("sleep 1000", (config) => {
+          config.linux.maskedPaths = [];
+        });
+        box.ok(["create", "--bundle", bundle, ...flags, id]);
+        box.ok(["start", id]);
+        // As its holder sees it, it has a name; it is one only, that of init.
+        const { stdout } = box.run(["exec", id, "grep", `_ses.${id}:`, "/proc/keys"]);
+        expect(stdout.split("\n").filter((line) => line !== "")).toHaveLength(keyrings);
+        box.ok(["delete", "--force", id]);
+      }
+    },
+  );
+
   test("the environment: the container's, what is added, HOME of the user", () => {
     const id = running((config, bundle) => {
       config.process.env = ["PATH=/bin", "A=old", "B=b"];

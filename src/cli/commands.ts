@@ -20,8 +20,11 @@ export const commands: Readonly<Record<string, Entry>> = {
   list: { summary: "list the containers", load: () => import("./commands/list.ts") },
   kill: { summary: "send a signal to a container", load: () => import("./commands/kill.ts") },
   delete: { summary: "remove what is left of a container", load: () => import("./commands/delete.ts") },
-  checkpoint: { summary: "not supported (needs CRIU)", load: () => import("./commands/checkpoint.ts") },
-  restore: { summary: "not supported (needs CRIU)", load: () => import("./commands/restore.ts") },
+  checkpoint: {
+    summary: "write a running container into an image (CRIU)",
+    load: () => import("./commands/checkpoint.ts"),
+  },
+  restore: { summary: "make a container from such an image", load: () => import("./commands/restore.ts") },
   gc: { summary: "undo what a tsrun that was killed has left", load: () => import("./commands/gc.ts") },
   spec: { summary: "write a config.json to begin with", load: () => import("./commands/spec.ts") },
   validate: { summary: "print every problem of a bundle's config.json", load: () => import("./commands/validate.ts") },

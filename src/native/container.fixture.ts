@@ -2,7 +2,7 @@
 
 import { execFileSync } from "node:child_process";
 import { chmodSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { release, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Config } from "../../spec-schemas/config.ts";
 import { deviceSteps } from "../compile/devices.ts";
@@ -21,6 +21,7 @@ import { pathSteps } from "../compile/paths.ts";
 import { pivotSteps, rootFinishSteps, rootHostSteps, rootSteps } from "../compile/root.ts";
 import type { AbsPath, ContainerId } from "../core/brands.ts";
 import type { HostFacts } from "../host/facts.ts";
+import { kernelVersion } from "../host/read.ts";
 import { encodePlan, point } from "../plan/encode.ts";
 import type { ContainerStep, HostStep, Plan } from "../plan/vocabulary.ts";
 import { openSession, type StepFailure } from "./native.ts";
@@ -30,8 +31,8 @@ type Linux = NonNullable<Config["linux"]>;
 
 /** Whether the kernel that runs the test has what came with this version. */
 export function kernelAtLeast(major: number, minor: number): boolean {
-  const [, ownMajor, ownMinor] = /^(\d+)\.(\d+)/.exec(release()) ?? [];
-  return Number(ownMajor) > major || (Number(ownMajor) === major && Number(ownMinor) >= minor);
+  const own = kernelVersion();
+  return own.major > major || (own.major === major && own.minor >= minor);
 }
 
 /** What `spec` writes. */
@@ -161,7 +162,7 @@ export class ContainerFixture {
       linux: { namespaces: defaultNamespaces, ...request.linux },
     } as Config;
     const facts = {
-      kernel: { release: "6.18", major: 6, minor: 18 },
+      kernel: kernelVersion(),
       uid: 0,
       cgroup: request.cgroup ?? { mode: "none", hierarchies: [] },
       lsm: { apparmor: false, selinux: false },
