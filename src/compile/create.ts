@@ -11,7 +11,7 @@ import { connectConsole, openConsole } from "./console.ts";
 import { deviceSteps } from "./devices.ts";
 import { hookOutputSteps, hookSteps } from "./hooks.ts";
 import { keepsOriginalGroups } from "./identity.ts";
-import type { CgroupManager, CompileInput } from "./input.ts";
+import type { CompileInput } from "./input.ts";
 import type { Place } from "./kill.ts";
 import { mountHostSteps, mountSteps } from "./mounts.ts";
 import {
