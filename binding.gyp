@@ -1,6 +1,6 @@
 {
   # Which files a program gets, by name: *_host.cc the addon only, *_init.cc tsrun-init only, *_test.cc and *_fuzz.cc
-  # neither, everything else both. Adding a file needs no change here.
+  # neither, everything else both; addon/extract/ is the addon's. Adding a file needs no change here.
   "variables": {
     "tsrun_flags": [
       "-std=c++20", "-fno-exceptions", "-fno-rtti", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wshadow", "-Werror",
@@ -15,7 +15,7 @@
       "target_name": "tsrun",
       "sources": [
         "addon/binding/addon.cc",
-        "<!@(ls addon/base/*.cc addon/exec/*.cc addon/steps/*.cc 2>/dev/null | grep -v -e _init.cc -e _test.cc -e _fuzz.cc)"
+        "<!@(ls addon/base/*.cc addon/exec/*.cc addon/extract/*.cc addon/steps/*.cc 2>/dev/null | grep -v -e _init.cc -e _test.cc -e _fuzz.cc)"
       ],
       "include_dirs": ["."],
       "defines": ["NAPI_DISABLE_CPP_EXCEPTIONS"],

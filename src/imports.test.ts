@@ -16,7 +16,20 @@ interface Rule {
   readonly packages: readonly string[];
 }
 
-const all = ["core", "spec-schemas", "bundle", "host", "plan", "compile", "native", "state", "log", "lifecycle"];
+const all = [
+  "core",
+  "spec-schemas",
+  "bundle",
+  "host",
+  "plan",
+  "compile",
+  "explain",
+  "native",
+  "state",
+  "image",
+  "log",
+  "lifecycle",
+];
 const rules: Readonly<Record<string, Rule>> = {
   "spec-schemas": { values: [], packages: ["zod/mini"] },
   core: { values: [], packages: ["node:*"] },
@@ -25,8 +38,15 @@ const rules: Readonly<Record<string, Rule>> = {
   plan: { values: ["core"], packages: ["node:crypto"] },
   // Pure. node:path works on text; nothing else of Node's is within reach.
   compile: { values: ["core", "plan"], types: ["bundle", "host", "spec-schemas"], packages: ["node:path"] },
+  // Pure, too.
+  explain: {
+    values: ["core", "plan", "compile"],
+    types: ["host", "spec-schemas"],
+    packages: ["node:path", "node:crypto"],
+  },
   native: { values: ["core", "plan"], packages: ["node:*"] },
   state: { values: ["core", "host", "spec-schemas"], packages: ["node:*"] },
+  image: { values: ["core", "spec-schemas", "host", "native"], packages: ["node:*"] },
   log: { values: ["core"], packages: ["node:*", "pino"] },
   lifecycle: { values: all, packages: ["node:*"] },
   cli: { values: all, packages: ["node:*", "yargs", "yargs-parser"] },

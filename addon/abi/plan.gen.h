@@ -7,7 +7,7 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0x85628efcu;
+inline constexpr uint32_t kVocabularyHash = 0xb7838223u;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
@@ -82,6 +82,7 @@ enum class StepKind : uint16_t {
   kRootDetach = 84,
   kFsLabel = 85,
   kMountIdmap = 92,
+  kMountOverlay = 240,
   kNetMoveDevice = 93,
   kCgroupCreate = 100,
   kCgroupWrite = 101,
@@ -201,6 +202,9 @@ enum class Op : uint16_t {
   kRtnetlink = 78,
   kSystemd = 79,
   kCriu = 80,
+  kLinkat = 81,
+  kFtruncate = 82,
+  kSyncfs = 83,
 };
 
 enum class SyncPoint : uint64_t {
@@ -474,7 +478,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
+    {"mount.overlay", 1, 7, {FieldType::kStrs, FieldType::kStr, FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kSlot, FieldType::kSlot}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -1220,6 +1224,26 @@ struct MountIdmap {
         recursive(r.bool_(2)) {}
 };
 
+/// Makes an overlay of these layers (topmost first) as a detached mount, in a mount namespace that ends with the step, where every layer has a short name: their number is not bounded by the page that mount(2) takes. With `userns` the layers' ids are mapped as it does (Linux 5.19). `upper` and `work` are relative to `writable`; none of the three for an overlay that cannot be written.
+struct MountOverlay {
+  static constexpr StepKind kKind = StepKind::kMountOverlay;
+  Strs lowers;
+  Str writable;
+  Str upper;
+  Str work;
+  Strs options;
+  Slot userns;
+  Slot slot;
+  explicit MountOverlay(const Record& r)
+      : lowers(r.strs(0)),
+        writable(r.str(1)),
+        upper(r.str(2)),
+        work(r.str(3)),
+        options(r.strs(4)),
+        userns(r.slot(5)),
+        slot(r.slot(6)) {}
+};
+
 /// Moves a network device into the container's network namespace under this name (`%d` in it stands for the first free number), adds its permanent global addresses again and sets it up; undo moves it back as it was, with its addresses and routes.
 struct NetMoveDevice {
   static constexpr StepKind kKind = StepKind::kNetMoveDevice;
@@ -1717,6 +1741,7 @@ struct MountTarget {
   X(ConsolePair) \
   X(RootDetach) \
   X(MountIdmap) \
+  X(MountOverlay) \
   X(NetMoveDevice) \
   X(CgroupCreate) \
   X(CgroupWrite) \

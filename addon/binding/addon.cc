@@ -2,14 +2,20 @@
 // they are checked again, and results go back as plain data. No globals: a .node file may serve several environments.
 #define NAPI_VERSION 8
 #define NODE_ADDON_API_DISABLE_DEPRECATED
+#include <functional>
+#include <memory>
 #include <napi.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/xattr.h>
 
 #include "addon/base/sys.h"
 #include "addon/exec/session.h"
+#include "addon/extract/extraction.h"
+#include "addon/steps/cgroup_devices_host.h"
 #include "addon/steps/oom_watch_host.h"
 #include "addon/steps/seccomp_filter_host.h"
+#include "addon/steps/sysctl_read_host.h"
 
 namespace {
 
@@ -47,6 +53,7 @@ Napi::Object StatusObject(Napi::Env env, const Status& status) {
   out.Set("op", Napi::Number::New(env, static_cast<uint32_t>(status.op)));
   out.Set("errno", Napi::Number::New(env, status.err));
   out.Set("path", Napi::String::New(env, status.path));
+  out.Set("text", Napi::String::New(env, status.text));
   return out;
 }
 
@@ -199,6 +206,134 @@ private:
   std::unique_ptr<tsrun::OomWatch> watch_;
 };
 
+/// One call of an Extraction on a thread of libuv's pool; a promise of undefined or of a status.
+class ExtractionWork : public Napi::AsyncWorker {
+public:
+  using Call = std::function<Status(tsrun::extract::Extraction&)>;
+
+  ExtractionWork(Napi::Env env, std::shared_ptr<tsrun::extract::Extraction> extraction, Call call)
+      : Napi::AsyncWorker(env), extraction_(std::move(extraction)), call_(std::move(call)),
+        deferred_(Napi::Promise::Deferred::New(env)) {}
+
+  /// Keeps a buffer that the call reads from being collected.
+  void Hold(const Napi::Object& buffer) { held_.push_back(Napi::Persistent(buffer)); }
+  [[nodiscard]] Napi::Promise Promise() const { return deferred_.Promise(); }
+
+protected:
+  void Execute() override { status_ = call_(*extraction_); }
+  void OnOK() override { deferred_.Resolve(status_.ok() ? Env().Undefined() : StatusObject(Env(), status_)); }
+
+private:
+  std::shared_ptr<tsrun::extract::Extraction> extraction_;
+  Call call_;
+  Status status_;
+  std::vector<Napi::ObjectReference> held_;
+  Napi::Promise::Deferred deferred_;
+};
+
+/// Extraction(owners, uid, gid, opaqueAttributes, layers); the caller waits for a promise before the next call.
+class ExtractionWrap : public Napi::ObjectWrap<ExtractionWrap> {
+public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "Extraction",
+                       {InstanceMethod<&ExtractionWrap::Open>("open"), InstanceMethod<&ExtractionWrap::Apply>("apply"),
+                        InstanceMethod<&ExtractionWrap::Finish>("finish"),
+                        InstanceMethod<&ExtractionWrap::LostAttributes>("lostAttributes"),
+                        InstanceMethod<&ExtractionWrap::Close>("close")});
+  }
+
+  explicit ExtractionWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ExtractionWrap>(info) {
+    if (info.Length() != 5 || !info[0].IsBoolean() || !info[1].IsNumber() || !info[2].IsNumber() ||
+        !info[3].IsArray() || !info[4].IsBoolean()) {
+      TypeError(info.Env(), "Extraction: owners, uid, gid, opaque attributes, layers");
+      return;
+    }
+    std::vector<std::string> opaque;
+    const auto names = info[3].As<Napi::Array>();
+    for (uint32_t i = 0; i < names.Length(); i++)
+      opaque.push_back(names.Get(i).ToString().Utf8Value());
+    extraction_ = std::make_shared<tsrun::extract::Extraction>(
+        tsrun::extract::Options{.owners = info[0].As<Napi::Boolean>().Value(),
+                                .uid = info[1].As<Napi::Number>().Uint32Value(),
+                                .gid = info[2].As<Napi::Number>().Uint32Value(),
+                                .opaque_attributes = std::move(opaque),
+                                .layers = info[4].As<Napi::Boolean>().Value()});
+  }
+
+private:
+  Napi::Value Closed(Napi::Env env) { return TypeError(env, "this extraction is closed"); }
+
+  static bool IsBytes(const Napi::Value& value) {
+    return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
+  }
+
+  Napi::Value Open(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    if (!extraction_) return Closed(env);
+    if (info.Length() != 1 || !info[0].IsString()) return TypeError(env, "open: directory");
+    const Status status = extraction_->Open(info[0].As<Napi::String>().Utf8Value());
+    if (status.ok()) return env.Undefined();
+    return StatusObject(env, status);
+  }
+  /// apply(records: Uint8Array, data: Uint8Array); neither is to be changed before the promise is settled.
+  Napi::Value Apply(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    if (!extraction_) return Closed(env);
+    if (info.Length() != 2 || !IsBytes(info[0]) || !IsBytes(info[1])) return TypeError(env, "apply: records, data");
+    const auto records = info[0].As<Napi::Uint8Array>();
+    const auto data = info[1].As<Napi::Uint8Array>();
+    // Held by the work until it is done, so the pointers stay valid.
+    const uint8_t* records_at = records.Data();
+    const uint8_t* data_at = data.Data();
+    auto* work = new ExtractionWork(env, extraction_,
+                                    [=, records_size = records.ByteLength(),
+                                     data_size = data.ByteLength()](tsrun::extract::Extraction& extraction) {
+                                      return extraction.Apply(records_at, records_size, data_at, data_size);
+                                    }); // deletes itself when it is done
+    work->Hold(records);
+    work->Hold(data);
+    const Napi::Promise promise = work->Promise();
+    work->Queue();
+    return promise;
+  }
+  Napi::Value Finish(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    if (!extraction_) return Closed(env);
+    if (info.Length() != 1 || !info[0].IsBoolean()) return TypeError(env, "finish: sync");
+    const bool sync = info[0].As<Napi::Boolean>().Value();
+    auto* work = new ExtractionWork(env, extraction_, [sync](tsrun::extract::Extraction& extraction) {
+      return extraction.Finish(sync);
+    }); // deletes itself when it is done
+    const Napi::Promise promise = work->Promise();
+    work->Queue();
+    return promise;
+  }
+  Napi::Value LostAttributes(const Napi::CallbackInfo& info) {
+    if (!extraction_) return Closed(info.Env());
+    return Napi::Number::New(info.Env(), static_cast<double>(extraction_->lost_attributes()));
+  }
+  Napi::Value Close(const Napi::CallbackInfo& info) {
+    extraction_.reset();
+    return info.Env().Undefined();
+  }
+
+  std::shared_ptr<tsrun::extract::Extraction> extraction_;
+};
+
+/// removeTree(directory, name): removes what has the name in the directory, however deep.
+Napi::Value RemoveTree(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (info.Length() != 2 || !info[0].IsString() || !info[1].IsString())
+    return TypeError(env, "removeTree: directory, name");
+  const std::string directory = info[0].As<Napi::String>().Utf8Value();
+  tsrun::UniqueFd parent(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  Status status = parent.valid()
+                      ? tsrun::extract::RemoveTree(parent.get(), info[1].As<Napi::String>().Utf8Value().c_str())
+                      : Status::Fail(tsrun::Op::kOpen, errno, directory.c_str());
+  if (status.ok()) return env.Undefined();
+  return StatusObject(env, status);
+}
+
 /// lock(path, mode): opens (making it, 0600) and locks a file; returns the descriptor, or -errno. mode: 0 shared,
 /// 1 exclusive, 2 exclusive without waiting.
 Napi::Value Lock(const Napi::CallbackInfo& info) {
@@ -211,6 +346,18 @@ Napi::Value Lock(const Napi::CallbackInfo& info) {
   const int operation = mode == 0 ? LOCK_SH : mode == 1 ? LOCK_EX : LOCK_EX | LOCK_NB;
   if (tsrun::sys::Retry([&] { return flock(fd.get(), operation); }) != 0) return Napi::Number::New(env, -errno);
   return Napi::Number::New(env, fd.release());
+}
+
+/// attribute(path, name): the text of an extended attribute; of a symbolic link its own. -errno without one.
+Napi::Value Attribute(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (info.Length() != 2 || !info[0].IsString() || !info[1].IsString()) return TypeError(env, "attribute: path, name");
+  const std::string path = info[0].As<Napi::String>().Utf8Value();
+  const std::string name = info[1].As<Napi::String>().Utf8Value();
+  char text[256];
+  const ssize_t size = lgetxattr(path.c_str(), name.c_str(), text, sizeof text);
+  if (size < 0) return Napi::Number::New(env, -errno);
+  return Napi::String::New(env, text, static_cast<size_t>(size));
 }
 
 /// knowsArchitecture(number): whether libseccomp knows this SCMP_ARCH_*.
@@ -234,10 +381,59 @@ Napi::Value TerminalSize(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+/// readSysctls(namespaces: number[], files: string[]): for each file its text or, as a number, its errno; a status when
+/// a namespace cannot be entered.
+Napi::Value ReadSysctls(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (info.Length() != 2 || !info[0].IsArray() || !info[1].IsArray())
+    return TypeError(env, "readSysctls: namespaces, files");
+  const Napi::Array fds = info[0].As<Napi::Array>(), names = info[1].As<Napi::Array>();
+  std::vector<int> namespaces;
+  for (uint32_t i = 0; i < fds.Length(); i++) {
+    const Napi::Value fd = fds.Get(i);
+    if (!fd.IsNumber()) return TypeError(env, "readSysctls: namespaces");
+    namespaces.push_back(fd.As<Napi::Number>().Int32Value());
+  }
+  std::vector<std::string> files;
+  for (uint32_t i = 0; i < names.Length(); i++) {
+    const Napi::Value name = names.Get(i);
+    if (!name.IsString()) return TypeError(env, "readSysctls: files");
+    files.push_back(name.As<Napi::String>().Utf8Value());
+  }
+  std::vector<tsrun::SysctlValue> values;
+  const Status status = tsrun::ReadSysctls(namespaces, files, values);
+  if (!status.ok()) return StatusObject(env, status);
+  Napi::Array out = Napi::Array::New(env, values.size());
+  for (uint32_t i = 0; i < values.size(); i++)
+    out.Set(i, values[i].err != 0 ? Napi::Value(Napi::Number::New(env, values[i].err))
+                                  : Napi::Value(Napi::String::New(env, values[i].text)));
+  return out;
+}
+
+/// deviceProgramTags(hierarchy, path): a list of texts, or a status.
+Napi::Value DeviceProgramTags(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (info.Length() != 2 || !info[0].IsString() || !info[1].IsString())
+    return TypeError(env, "deviceProgramTags: hierarchy, path");
+  std::vector<std::string> tags;
+  const Status status =
+      tsrun::DeviceProgramTags(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value(), tags);
+  if (!status.ok()) return StatusObject(env, status);
+  Napi::Array out = Napi::Array::New(env, tags.size());
+  for (uint32_t i = 0; i < tags.size(); i++)
+    out.Set(i, Napi::String::New(env, tags[i]));
+  return out;
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Session", SessionWrap::Define(env));
   exports.Set("OomWatch", OomWatchWrap::Define(env));
+  exports.Set("Extraction", ExtractionWrap::Define(env));
+  exports.Set("removeTree", Napi::Function::New<RemoveTree>(env));
   exports.Set("lock", Napi::Function::New<Lock>(env));
+  exports.Set("deviceProgramTags", Napi::Function::New<DeviceProgramTags>(env));
+  exports.Set("readSysctls", Napi::Function::New<ReadSysctls>(env));
+  exports.Set("attribute", Napi::Function::New<Attribute>(env));
   exports.Set("terminalSize", Napi::Function::New<TerminalSize>(env));
   exports.Set("knowsArchitecture", Napi::Function::New<KnowsArchitecture>(env));
   exports.Set("libseccompVersion", Napi::String::New(env, tsrun::LibseccompVersion()));

@@ -36,6 +36,26 @@ own("bin/tsrun", () => {
     expect(existsSync(mark)).toBe(false);
   });
 
+  test("an argument for the container's program is none for Node: --env-file does not reach it", () => {
+    const evil = join(box.work, "evil-argument.cjs");
+    const mark = join(box.work, "evil-argument-ran");
+    writeFileSync(evil, `require("fs").writeFileSync(${JSON.stringify(mark)}, "ran")`);
+    const file = join(box.work, "evil.env");
+    writeFileSync(file, `NODE_OPTIONS=--require=${evil}\n`);
+    const id = box.id();
+    box.ok(["run", "--detach", "--bundle", box.bundle("sleep 1000"), id]);
+    for (const args of [
+      [`--env-file=${file}`],
+      ["--env-file", file],
+      ["--env-file-if-exists", file],
+      ["--env-file=/no/such"],
+    ]) {
+      expect(box.ok(["exec", id, "echo", ...args]).stdout).toBe(`${args.join(" ")}\n`);
+    }
+    expect(existsSync(mark)).toBe(false);
+    box.ok(["delete", "--force", id]);
+  });
+
   test("closed standard streams do not put the state file or Node's descriptors in their place", () => {
     const id = box.id();
     const bundle = box.bundle("ls -l /proc/self/fd >/tmp/fds; echo done >>/tmp/fds", (config) => {

@@ -18,6 +18,10 @@ export const commands: Readonly<Record<string, Entry>> = {
   events: { summary: "print statistics and OOM events of a container", load: () => import("./commands/events.ts") },
   state: { summary: "print the state of a container", load: () => import("./commands/state.ts") },
   list: { summary: "list the containers", load: () => import("./commands/list.ts") },
+  explain: {
+    summary: "compare what a container is configured to be with what the kernel says it is",
+    load: () => import("./commands/explain.ts"),
+  },
   kill: { summary: "send a signal to a container", load: () => import("./commands/kill.ts") },
   delete: { summary: "remove what is left of a container", load: () => import("./commands/delete.ts") },
   checkpoint: {
@@ -25,6 +29,8 @@ export const commands: Readonly<Record<string, Entry>> = {
     load: () => import("./commands/checkpoint.ts"),
   },
   restore: { summary: "make a container from such an image", load: () => import("./commands/restore.ts") },
+  bundle: { summary: "make a bundle of an image, or remove one", load: () => import("./commands/bundle.ts") },
+  unpack: { summary: "unpack an image or a root file system", load: () => import("./commands/unpack.ts") },
   gc: { summary: "undo what a tsrun that was killed has left", load: () => import("./commands/gc.ts") },
   spec: { summary: "write a config.json to begin with", load: () => import("./commands/spec.ts") },
   validate: { summary: "print every problem of a bundle's config.json", load: () => import("./commands/validate.ts") },

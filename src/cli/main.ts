@@ -31,7 +31,8 @@ async function main(args: readonly string[]): Promise<number> {
     }
     const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
     if (entry === undefined) throw unknownCommand(name);
-    const { command } = await entry.load();
+    const { command: usual } = await entry.load();
+    const command = (await usual.variant?.(rest))?.command ?? usual;
     failureStatus = command.failureStatus ?? FAILED;
     const parsed = parse(rest, { ...command.options, help: globalOptions.help }, command.halt === true);
     if (options.help || parsed.options.help) return print(await (await import("./help.ts")).helpText(name, command));

@@ -2,6 +2,7 @@
 export type ErrorCode =
   | "usage" // the command line is wrong
   | "config" // config.json is wrong
+  | "image" // an image or an archive is wrong
   | "unsupported" // right, but this host or this version cannot do it
   | "not-found" // no such container
   | "exists" // the id is taken

@@ -23,6 +23,11 @@ export function readProcess(pid: number): ProcessInfo | undefined {
     if (code === "ENOENT" || code === "ESRCH") return undefined;
     throw error;
   }
+  return parseStat(text);
+}
+
+/** The text of a /proc/<pid>/stat. */
+export function parseStat(text: string): ProcessInfo {
   // The name is in parentheses and may hold anything, parentheses too.
   const open = text.indexOf("(");
   const close = text.lastIndexOf(")");
@@ -38,8 +43,10 @@ export function readProcess(pid: number): ProcessInfo | undefined {
 /** Whether the process with this pid and start time exists and is more than a zombie. */
 export function isAlive(pid: number, startTime: bigint): boolean {
   const found = readProcess(pid);
-  return found !== undefined && found.startTime === startTime && found.state !== "Z" && found.state !== "X";
+  return found !== undefined && found.startTime === startTime && isMoreThanZombie(found);
 }
+
+export const isMoreThanZombie = ({ state }: ProcessInfo): boolean => state !== "Z" && state !== "X";
 
 /** A process for good: pid and start time. Throws `internal` when it is gone; for children of ours that nobody reaped. */
 export function identityOf(pid: number): { readonly pid: number; readonly startTime: bigint } {

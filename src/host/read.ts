@@ -56,6 +56,12 @@ export function kernelVersion(): HostFacts["kernel"] {
   return { release: kernel, major: Number(major), minor: Number(minor) };
 }
 
+/** Also on a kernel without user namespaces. */
+export function inInitialUserNamespace(): boolean {
+  const found = unlessMissing("/proc/self/ns/user", (path) => readlinkSync(path));
+  return found === undefined || found === INITIAL_USER_NAMESPACE;
+}
+
 /** What is looked up only when somebody needs it. */
 export interface WantedFacts {
   readonly resctrl?: boolean;
@@ -67,9 +73,7 @@ export function readHostFacts(wanted: WantedFacts = {}): HostFacts {
   const status = read("/proc/self/status");
   const launch = process.env[LAUNCH_VARIABLE];
   const uid = process.geteuid?.() ?? 0;
-  const inUserNamespace =
-    (unlessMissing("/proc/self/ns/user", (path) => readlinkSync(path)) ?? INITIAL_USER_NAMESPACE) !==
-    INITIAL_USER_NAMESPACE;
+  const inUserNamespace = !inInitialUserNamespace();
   return {
     kernel: kernelVersion(),
     uid,

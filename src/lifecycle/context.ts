@@ -7,6 +7,8 @@ import type { StateRoot } from "../state/store.ts";
 
 /** Moments of a verb at which a test can have tsrun killed, beside the steps of its plans. */
 export type KillPoint =
+  | "reference" // run --image: the layers are in the store, the bundle is announced
+  | "bundle" // run --image: the bundle is made
   | "directory-new" // the directory of the container is made, under a temporary name
   | "directory" // it has its name; the journal is in it
   | "executed" // create's plan has run
@@ -17,6 +19,7 @@ export type KillPoint =
   | "deleting" // the journal says that it is being deleted
   | "removed" // cgroups are gone
   | "poststop" // hooks have run
+  | "bundle-removed" // of a container of run --image
   | "renamed"; // the id is free again
 
 /** The plans in which a test can ask for a fault. */

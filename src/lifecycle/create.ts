@@ -9,7 +9,7 @@ import { resolve } from "node:path";
 import { loadBundle } from "../bundle/load.ts";
 import { compileCreate } from "../compile/create.ts";
 import type { CreateOptions } from "../compile/input.ts";
-import type { ContainerId } from "../core/brands.ts";
+import type { AbsPath, ContainerId } from "../core/brands.ts";
 import { reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { withCreated } from "../host/cgroup.ts";
@@ -40,6 +40,8 @@ export interface CreateRequest {
   readonly noNewKeyring: boolean;
   readonly preserveFds: number;
   readonly pidfdSocket: string | undefined;
+  /** Of `run --image`: the reference of a bundle that goes with the container. */
+  readonly bundleReference?: AbsPath | undefined;
 }
 
 /** A created container, still held by the session that made it. */
@@ -95,6 +97,7 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
       // A unit that is there is another's, and keeps us from making ours.
       systemd: cgroups.every(({ created }) => created) ? compiled.record.systemd : undefined,
       detachRoot: compiled.record.detachRoot,
+      bundleReference: request.bundleReference,
       pidFile: pidFile === undefined ? "" : temporaryOf(pidFile, id),
     },
     notify: activation.notifyAddress !== undefined,
@@ -120,6 +123,7 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
       // What systemd has made for us is ours, whatever was left of the name's cgroup before.
       cgroups: compiled.record.systemd === undefined ? cgroups : compiled.record.cgroups,
       resctrl,
+      bundleReference: request.bundleReference,
     };
     writeRecord(root, record);
     reached(context, "recorded");

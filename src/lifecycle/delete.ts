@@ -10,6 +10,7 @@ import { compileDelete, compilePoststop } from "../compile/delete.ts";
 import type { ContainerId } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
 import { isAlive, ownIdentity } from "../host/process.ts";
+import { removeReferenced } from "../image/references.ts";
 import { lockDirectory, openSession } from "../native/native.ts";
 import { encodePlan } from "../plan/encode.ts";
 import { type Found, find } from "../state/liveness.ts";
@@ -70,6 +71,9 @@ export function destroy(context: Context, record: ContainerRecord, options: { re
   }
   runPoststop(context, record);
   reached(context, "poststop");
+  // Before the id is free: a deletion that ends here is finished by the next one.
+  if (record.bundleReference !== undefined) removeReferenced(record.bundleReference);
+  reached(context, "bundle-removed");
   removeFromStore(context, id);
 }
 
@@ -124,6 +128,7 @@ function undoHalfMade(context: Context, id: ContainerId, journal: readonly Journ
       }),
     );
     if (entry.pidFile !== "") rmSync(entry.pidFile, { force: true });
+    if (entry.bundleReference !== undefined) removeReferenced(entry.bundleReference);
   }
   removeFromStore(context, id);
 }

@@ -114,6 +114,12 @@ function adviceOf(plan: Plan, failure: StepFailure): string | undefined {
   if (op === "lookup" && name === "ENOENT" && step?.kind === "process.lookup" && !step.program.includes("/")) {
     return `searched in the container: ${step.path}`;
   }
+  if (kind === "mount.overlay" && op === "mount") {
+    return "overlayfs takes no layers on another overlay or without extended attributes; dmesg says what it does not like";
+  }
+  if (kind === "mount.overlay" && op === "mount_setattr" && name === "EINVAL") {
+    return "the file system of the layers cannot map ids, or they are mapped already";
+  }
   if (op === "memfd_create" && name === "EACCES") return "vm.memfd_noexec forbids executable memfds";
   if (kind === "process.spawn" && op === "clone3") {
     if (name === "EPERM") return "making namespaces needs root, or a user namespace in the configuration";

@@ -29,6 +29,12 @@ import { openSession, type StepFailure } from "./native.ts";
 export type Mounts = NonNullable<Config["mounts"]>;
 type Linux = NonNullable<Config["linux"]>;
 
+const kernelOf = ([major, minor]: readonly [major: number, minor: number]): HostFacts["kernel"] => ({
+  release: `${major}.${minor}`,
+  major,
+  minor,
+});
+
 /** Whether the kernel that runs the test has what came with this version. */
 export function kernelAtLeast(major: number, minor: number): boolean {
   const own = kernelVersion();
@@ -80,6 +86,8 @@ export interface ContainerRequest {
   readonly noPivot?: boolean;
   readonly places?: readonly Place[];
   readonly cgroup?: HostFacts["cgroup"];
+  /** The version to compile for; this kernel's if not given. */
+  readonly kernel?: readonly [major: number, minor: number];
   /** Host steps before the spawn. */
   readonly hostFirst?: readonly HostStep[];
   /** Right after the namespaces: what stands for the host's mounts, in the container's own namespace. */
@@ -162,7 +170,7 @@ export class ContainerFixture {
       linux: { namespaces: defaultNamespaces, ...request.linux },
     } as Config;
     const facts = {
-      kernel: kernelVersion(),
+      kernel: request.kernel === undefined ? kernelVersion() : kernelOf(request.kernel),
       uid: 0,
       cgroup: request.cgroup ?? { mode: "none", hierarchies: [] },
       lsm: { apparmor: false, selinux: false },

@@ -1,6 +1,6 @@
 /** Id-mapped mounts carried out: whose the files of a source are, seen from inside and from the host. */
 import { execFileSync } from "node:child_process";
-import { chownSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { namespaceFlags } from "../compile/namespaces.ts";
@@ -8,6 +8,7 @@ import { encodePlan } from "../plan/encode.ts";
 import type { HostStep } from "../plan/vocabulary.ts";
 import {
   ContainerFixture,
+  defaultMounts,
   defaultNamespaces,
   hostMounts,
   kernelAtLeast,
@@ -210,4 +211,61 @@ test("a user namespace is made with its maps, and no process is left of it", () 
   expect(open("0 1 1\n5 1000 10\n")).toBeUndefined();
   expect(open("0 1 1\n0 1000 10\n")).toMatchObject({ kind: "userns.open", op: "write", errno: 22, path: "uid_map" });
   expect(children()).toBe(first);
+});
+
+/** An overlay over `source`, for a root. */
+function overlayRoot(layers: readonly string[], options: string[] = []): Mounts[number] {
+  const writable = fixture.outside("overlay");
+  rmSync(writable, { recursive: true, force: true });
+  for (const name of ["upper", "work"]) mkdirSync(join(writable, name), { recursive: true });
+  const own = [`upperdir=${join(writable, "upper")}`, `workdir=${join(writable, "work")}`];
+  return {
+    destination: "/",
+    type: "overlay",
+    source: "overlay",
+    options: [`lowerdir=${layers.join(":")}`, ...own, ...options],
+  };
+}
+
+test("the layers of an overlay root: owners are the same inside; what is written belongs to the container's ids", () => {
+  const root = overlayRoot([source, fixture.rootfs], ["idmap"]);
+  const upper = fixture.outside("overlay/upper");
+  chownSync(upper, 100_000, 100_000);
+  const { output, failure } = fixture.run({
+    linux: withUser,
+    mounts: [root],
+    script:
+      "stat -c '%n %u:%g' /root /user /bin/sh; echo >/made; echo more >>/user; rm /bin/find; test -e /bin/find || echo gone",
+  });
+  if (!kernelAtLeast(5, 19)) {
+    expect(failure).toMatchObject({ kind: "mount.overlay" });
+    return;
+  }
+  expect(failure).toBeUndefined();
+  expect(output).toBe("/root 0:0\n/user 1000:2000\n/bin/sh 0:0\ngone\n");
+  const owned = (name: string) => {
+    const { uid, gid } = statSync(join(upper, name));
+    return `${uid}:${gid}`;
+  };
+  // Copied up with the owner that it shows as; a whiteout is the kernel's own.
+  expect([owned("made"), owned("user")]).toEqual(["100000:100000", "101000:102000"]);
+  expect(statSync(join(upper, "bin/find")).isCharacterDevice()).toBe(true);
+  expect(readFileSync(join(source, "user"), "utf8")).toBe("user");
+});
+
+test("more layers than a page of mount options holds, made by the host as for a kernel without lowerdir+", () => {
+  const layers = Array.from({ length: 130 }, (_, i) => {
+    const layer = fixture.makeDirectory(join("layers", `${"x".repeat(200)}${i}`));
+    writeFileSync(join(layer, `file${i}`), String(i));
+    return layer;
+  });
+  const root = overlayRoot([...layers, fixture.rootfs]);
+  const request = {
+    kernel: [5, 10] as const,
+    mounts: [root, ...defaultMounts],
+    script: "cat /file0 /file129; touch /made; ls / | grep -c file",
+  };
+  expect(fixture.plan(request, "").host[0]).toMatchObject({ kind: "mount.overlay" });
+  expect(fixture.run(request)).toEqual({ output: "0129130\n", value: 0 });
+  expect(existsSync(fixture.outside("overlay/upper/made"))).toBe(true);
 });

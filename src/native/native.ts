@@ -89,10 +89,12 @@ interface NativeFailure {
   readonly path: string;
   readonly text: string;
 }
-interface NativeStatus {
+/** The operation that failed, with what it was about. */
+export interface NativeStatus {
   readonly op: number;
   readonly errno: number;
   readonly path: string;
+  readonly text: string;
 }
 interface NativeSession {
   execute(
@@ -114,10 +116,28 @@ interface NativeOomWatch {
   next(timeoutMs: number): number | NativeStatus;
   close(): void;
 }
+interface NativeExtraction {
+  open(directory: string): NativeStatus | undefined;
+  apply(records: Uint8Array, data: Uint8Array): Promise<NativeStatus | undefined>;
+  finish(sync: boolean): Promise<NativeStatus | undefined>;
+  lostAttributes(): number;
+  close(): void;
+}
 interface Addon {
+  readonly Extraction: new (
+    owners: boolean,
+    uid: number,
+    gid: number,
+    opaqueAttributes: readonly string[],
+    layers: boolean,
+  ) => NativeExtraction;
+  removeTree(directory: string, name: string): NativeStatus | undefined;
   readonly OomWatch: new () => NativeOomWatch;
   readonly Session: new (initPath: string) => NativeSession;
   lock(path: string, mode: number): number;
+  deviceProgramTags(hierarchy: string, path: string): NativeStatus | string[];
+  readSysctls(namespaces: readonly number[], files: readonly string[]): NativeStatus | (string | number)[];
+  attribute(path: string, name: string): string | number;
   terminalSize(): [rows: number, columns: number] | undefined;
   knowsArchitecture(arch: number): boolean;
   readonly libseccompVersion: string;
@@ -126,7 +146,8 @@ interface Addon {
 
 let loaded: Addon | undefined;
 
-function addon(): Addon {
+/** Loads the addon, once. Throws `internal` when it is missing or of another build. */
+export function addon(): Addon {
   if (loaded !== undefined) return loaded;
   const path = addonPath();
   const module = { exports: {} as Addon };
@@ -253,6 +274,30 @@ export function openOomWatch(
   };
 }
 
+/**
+ * Files of /proc/sys, relative to it, as a process of these namespaces (descriptors) sees them: the text of each, or the
+ * errno (a number) of one that cannot be read. What stands instead when a namespace cannot be entered says why.
+ */
+export function readSysctls(
+  namespaces: readonly number[],
+  files: readonly string[],
+): { readonly values: readonly (string | number)[] } | { readonly refused: string } {
+  const values = addon().readSysctls(namespaces, files);
+  return Array.isArray(values) ? { values } : { refused: statusText(values) };
+}
+
+/**
+ * The tags of the device programs attached to a v2 cgroup: each the first 16 hexadecimal digits of the SHA-1 (since Linux 6.18
+ * the SHA-256) of the instructions as they were loaded. What stands instead when they cannot be asked for says why.
+ */
+export function deviceProgramTags(
+  hierarchy: string,
+  path: string,
+): { readonly tags: readonly string[] } | { readonly refused: string } {
+  const tags = addon().deviceProgramTags(hierarchy, path);
+  return Array.isArray(tags) ? { tags } : { refused: statusText(tags) };
+}
+
 /** The libseccomp that the addon was built with. */
 export interface Libseccomp {
   readonly version: string;
@@ -287,4 +332,16 @@ export function lockDirectory(directory: string, how: "exclusive" | "shared" | "
   if (fd === -ENOENT || (fd === -EAGAIN && how === "try")) return undefined;
   if (fd < 0) throw new TsrunError("state-store", `cannot lock ${path}: ${errnoText(-fd)}`);
   return { release: () => closeSync(fd) };
+}
+
+/**
+ * A short extended attribute of a file (of a symbolic link: its own) as text, or undefined where it has none, or its file
+ * system has none (xattr(7)). Throws `internal`.
+ */
+export function readAttribute(path: string, name: string): string | undefined {
+  const found = addon().attribute(path, name);
+  if (typeof found === "string") return found;
+  const { ENODATA, EOPNOTSUPP } = constants.errno;
+  if (found === -ENODATA || found === -EOPNOTSUPP) return undefined;
+  throw new TsrunError("internal", `cannot read ${name} of ${path}: ${errnoText(-found)}`);
 }

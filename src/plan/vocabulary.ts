@@ -511,6 +511,21 @@ export const vocabulary = {
       "Maps the ids of the detached tree in the slot (the mount, or all of them if `recursive`) as the user namespace in the other slot does: MOUNT_ATTR_IDMAP, Linux 5.12.",
     fields: { tree: "slot", userns: "slot", recursive: "bool" },
   },
+  "mount.overlay": {
+    code: 240,
+    side: "host",
+    about:
+      "Makes an overlay of these layers (topmost first) as a detached mount, in a mount namespace that ends with the step, where every layer has a short name: their number is not bounded by the page that mount(2) takes. With `userns` the layers' ids are mapped as it does (Linux 5.19). `upper` and `work` are relative to `writable`; none of the three for an overlay that cannot be written.",
+    fields: {
+      lowers: "strs",
+      writable: "str",
+      upper: "str",
+      work: "str",
+      options: "strs",
+      userns: "slot",
+      slot: "slot",
+    },
+  },
 
   // ---- network devices
   "net.moveDevice": {
@@ -884,6 +899,9 @@ export const operations = [
   "rtnetlink", // a request to the kernel's routing socket; its words are the text
   "systemd", // a call or a job that systemd refuses; its words are the text
   "criu", // CRIU says that it failed; errno, if not 0, is its own view
+  "linkat",
+  "ftruncate",
+  "syncfs",
 ] as const;
 export type Operation = (typeof operations)[number];
 

@@ -12,6 +12,7 @@ const table: Record<Operation, Status[]> = {
   update: ["created", "running", "paused"],
   events: ["created", "running", "paused"],
   checkpoint: ["running", "paused"],
+  explain: ["created", "running", "paused"],
 };
 
 describe("the state machine", () => {

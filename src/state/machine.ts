@@ -6,7 +6,17 @@ import { TsrunError } from "../core/errors.ts";
 
 /** `paused` is runc's addition to the spec's four. */
 export type Status = "creating" | "created" | "running" | "paused" | "stopped";
-export type Operation = "start" | "exec" | "kill" | "delete" | "pause" | "resume" | "update" | "events" | "checkpoint";
+export type Operation =
+  | "start"
+  | "exec"
+  | "kill"
+  | "delete"
+  | "pause"
+  | "resume"
+  | "update"
+  | "events"
+  | "explain"
+  | "checkpoint";
 
 const allowed = {
   start: ["created"],
@@ -20,6 +30,7 @@ const allowed = {
   events: ["created", "running", "paused"],
   // containerd pauses it first.
   checkpoint: ["running", "paused"],
+  explain: ["created", "running", "paused"],
 } as const satisfies Record<Operation, readonly Status[]>;
 
 /** Whether the operation may be done in this status. */
@@ -51,6 +62,8 @@ function whyNot(operation: Operation, status: Status): string {
       return "container not running";
     case "delete":
       return `cannot delete container that is not stopped: ${status}`;
+    case "explain":
+      return "the container has stopped: there is no process left to look at";
     case "pause":
       return status === "paused" ? "container already paused" : "container not running";
     case "resume":

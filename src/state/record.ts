@@ -44,6 +44,8 @@ export interface ContainerRecord {
   readonly noNewKeyring?: boolean | undefined;
   /** Without a mount namespace of its own: where its mounts are on the host, which delete detaches. */
   readonly detachRoot?: string | undefined;
+  /** Of `run --image`: the reference of a bundle that goes with the container (src/image/references.ts). */
+  readonly bundleReference?: AbsPath | undefined;
 }
 
 /**
@@ -58,6 +60,7 @@ export type JournalEntry =
       readonly resctrl?: ResctrlRecord | undefined;
       readonly systemd?: UnitRecord | undefined;
       readonly detachRoot?: string | undefined;
+      readonly bundleReference?: AbsPath | undefined;
       /** Temporary file beside --pid-file, or "". */
       readonly pidFile: string;
     }

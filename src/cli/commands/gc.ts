@@ -1,18 +1,19 @@
-import { gc } from "../../lifecycle/gc.ts";
+import { layerStore } from "../../image/store.ts";
+import { gc, gcStore } from "../../lifecycle/gc.ts";
 import { writeAll } from "../../log/log.ts";
 import { defineCommand } from "../command.ts";
+import { storeOption } from "../unpack-options.ts";
 
 export const command = defineCommand({
   usage: "",
-  options: {},
+  options: {
+    ...storeOption,
+    layers: { type: "flag", describe: "also remove layers that no bundle uses" },
+  },
   positionals: [0, 0],
-  run(_, { context }) {
-    writeAll(
-      1,
-      gc(context)
-        .map((line) => `${line}\n`)
-        .join(""),
-    );
+  run({ options }, { context }) {
+    const done = [...gc(context), ...gcStore(layerStore(options.store), options.layers)];
+    writeAll(1, done.map((line) => `${line}\n`).join(""));
     return 0;
   },
 });

@@ -1,0 +1,286 @@
+/**
+ * The layer store: layers unpacked once, under the digest of what is in them.
+ *
+ *     <store>/lock                          flock: shared by who uses layers, exclusive for who removes them
+ *     <store>/layers/sha256/<hex>/          a layer, complete: it gets this name by rename, when it is on the disk
+ *     <store>/layers/sha256@<kind>/<hex>/   the same with other owners: the caller's, or shifted ones
+ *     <store>/new/<pid>-<start time>-<n>/   being made or removed by that process; `gc` removes those of the dead
+ *     <store>/new/<pid>-<start time>-<n>    a symbolic link: to what is being made elsewhere
+ *     <store>/new/lock-<kind>-<hex>/lock    flock of who makes a layer
+ */
+
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import type { Digest } from "../../spec-schemas/image.ts";
+import type { AbsPath } from "../core/brands.ts";
+import { errorCode, reasonOf } from "../core/errno.ts";
+import { TsrunError } from "../core/errors.ts";
+import { isAlive, ownIdentity } from "../host/process.ts";
+import { removeTree } from "../native/extraction.ts";
+import { type DirectoryLock, lockDirectory } from "../native/native.ts";
+import { partsOf } from "./digest.ts";
+import type { Rights } from "./tree.ts";
+
+export interface LayerStore {
+  readonly path: AbsPath;
+}
+
+/**
+ * `--store`, or /var/lib/tsrun for root, $XDG_DATA_HOME/tsrun or ~/.local/share/tsrun for others. Makes nothing yet.
+ * Throws `usage` when there is no such place.
+ */
+export function layerStore(explicit?: string): LayerStore {
+  if (explicit !== undefined && explicit !== "") return { path: resolve(explicit) as AbsPath };
+  if (process.geteuid?.() === 0) return { path: "/var/lib/tsrun" as AbsPath };
+  const { XDG_DATA_HOME: data, HOME: home } = process.env;
+  if (data?.startsWith("/")) return { path: join(data, "tsrun") as AbsPath };
+  if (home?.startsWith("/")) return { path: join(home, ".local/share/tsrun") as AbsPath };
+  throw new TsrunError("usage", "there is no place for the layer store", { advice: "give one: --store DIR" });
+}
+
+const storeError = (what: string, error: unknown): TsrunError =>
+  new TsrunError("state-store", `${what}: ${reasonOf(error)}`, { cause: error });
+
+/**
+ * Makes the store and takes its shared lock: no layer goes until it is
+ * released. Hold it until a layer that was found or made is referred to. Throws `state-store`.
+ */
+export function useStore(store: LayerStore): DirectoryLock {
+  try {
+    // Root of a container's user namespace, nobody here, gets through to its own bundle (src/image/bundle.ts).
+    mkdirSync(store.path, { recursive: true, mode: 0o711 });
+    // Layers hold set-id programs (attack row 19).
+    for (const name of ["layers", "new"]) mkdirSync(join(store.path, name), { recursive: true, mode: 0o700 });
+    checkOwner(store);
+  } catch (error) {
+    if (error instanceof TsrunError) throw error;
+    throw storeError(`cannot make the layer store ${store.path}`, error);
+  }
+  const lock = lockDirectory(store.path, "shared");
+  if (lock === undefined) throw new TsrunError("state-store", `the layer store ${store.path} is gone`);
+  return lock;
+}
+
+/** Whoever owns the store can change what is in its layers. */
+function checkOwner(store: LayerStore): void {
+  const { uid, mode } = statSync(store.path);
+  if (uid !== process.geteuid?.() || (mode & 0o022) !== 0) {
+    throw new TsrunError("state-store", `the layer store ${store.path} is writable for others than you`, {
+      advice: "give another one: --store DIR",
+    });
+  }
+}
+
+/** Layers of one content differ by what the caller could make of it. */
+function kindOf({ owners, trusted, mappings }: Rights): string {
+  if (!owners) return "sha256@caller";
+  if (mappings === undefined) return trusted ? "sha256" : "sha256@userns";
+  const key = createHash("sha256")
+    .update(JSON.stringify([mappings.uids, mappings.gids, trusted]))
+    .digest("hex");
+  return `sha256@${key.slice(0, 16)}`;
+}
+
+/** A complete layer. */
+export interface StoredLayer {
+  /** Which layer. */
+  readonly diffId: Digest;
+  readonly path: AbsPath;
+}
+
+/** Where a layer is or will be. Throws `unsupported` for a digest that is not sha256. */
+export function layerPath(store: LayerStore, diffId: Digest, rights: Rights): AbsPath {
+  const [algorithm, hex] = partsOf(diffId);
+  if (algorithm !== "sha256") throw new TsrunError("unsupported", `layer ${diffId}: diff ids are sha256`);
+  return join(store.path, "layers", kindOf(rights), hex) as AbsPath;
+}
+
+export function hasLayer(path: AbsPath): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+let count = 0;
+
+/** A name in `new/` that says whose it is. */
+function ownName(): string {
+  const { pid, startTime } = ownIdentity();
+  return `${pid}-${startTime}-${count++}`;
+}
+
+/** A directory of ours in which something is made. */
+export interface Workshop {
+  /** The directory to fill; 0700 in one that is 0700, so that nobody else gets into it. */
+  readonly path: AbsPath;
+  /**
+   * Moves what was made to its place. False when that is taken already. Throws `state-store`.
+   */
+  deliver(to: string): boolean;
+  /** Removes what is left. */
+  close(): void;
+}
+
+/** Makes a directory for a layer. Throws `state-store`. */
+export function openWorkshop(store: LayerStore): Workshop {
+  return workshopAt(join(store.path, "new"), ownName(), () => {});
+}
+
+const ELSEWHERE = ".tsrun-unpack-";
+
+/**
+ * Makes a directory beside a target outside the store. The store has a link to it, so that gc finds it. Throws
+ * `state-store`.
+ */
+export function openWorkshopBeside(store: LayerStore, target: string): Workshop {
+  const parent = dirname(target);
+  const name = ownName();
+  const link = join(store.path, "new", name);
+  try {
+    symlinkSync(join(parent, ELSEWHERE + name), link);
+  } catch (error) {
+    throw storeError(`cannot write to the layer store ${store.path}`, error);
+  }
+  try {
+    return workshopAt(parent, ELSEWHERE + name, () => unlinkSync(link));
+  } catch (error) {
+    unlinkSync(link);
+    throw error;
+  }
+}
+
+function workshopAt(parent: string, name: string, closed: () => void): Workshop {
+  const path = join(parent, name, "root");
+  try {
+    mkdirSync(join(parent, name), { mode: 0o700 });
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    throw storeError(`cannot make a directory in ${parent}`, error);
+  }
+  return {
+    path: path as AbsPath,
+    deliver(to) {
+      try {
+        mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+        renameSync(path, to);
+        return true;
+      } catch (error) {
+        // rename(2) replaces an empty directory only.
+        if (errorCode(error) === "ENOTEMPTY" || errorCode(error) === "EEXIST") return false;
+        throw storeError(`cannot move what was unpacked to ${to}`, error);
+      }
+    },
+    close() {
+      removeTree(parent, name);
+      closed();
+    },
+  };
+}
+
+/** How often somebody who waits for another maker of a layer looks again. */
+const WAIT_MS = 50;
+
+/**
+ * Waits until nobody else makes this layer; ours to make until `release`. The lock saves work and no more: of two makers
+ * one delivers, and the other finds the place taken.
+ */
+export async function claimLayer(store: LayerStore, layer: AbsPath): Promise<DirectoryLock> {
+  const directory = join(store.path, "new", `lock-${basename(dirname(layer))}-${basename(layer)}`);
+  for (;;) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const lock = lockDirectory(directory, "try");
+    if (lock !== undefined) {
+      return {
+        release() {
+          rmSync(directory, { recursive: true, force: true });
+          lock.release();
+        },
+      };
+    }
+    await new Promise((resume) => setTimeout(resume, WAIT_MS));
+  }
+}
+
+function readNames(path: string): string[] {
+  try {
+    return readdirSync(path).sort();
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return [];
+    throw storeError(`cannot read ${path}`, error);
+  }
+}
+
+/** Every complete layer, in every kind. */
+export function listLayers(store: LayerStore): StoredLayer[] {
+  return readNames(join(store.path, "layers"))
+    .filter((kind) => /^sha256(?:@[a-z0-9]+)?$/.test(kind))
+    .flatMap((kind) =>
+      readNames(join(store.path, "layers", kind))
+        .filter((hex) => /^[0-9a-f]{64}$/.test(hex))
+        .map((hex) => ({ diffId: `sha256:${hex}`, path: join(store.path, "layers", kind, hex) as AbsPath })),
+    );
+}
+
+/** Removes what dead processes were making or removing, here and elsewhere. A line for each. */
+export function collectLeftovers(store: LayerStore): string[] {
+  const directory = join(store.path, "new");
+  const done: string[] = [];
+  for (const name of readNames(directory)) {
+    const path = join(directory, name);
+    if (name.startsWith("lock-")) {
+      const lock = lockDirectory(path, "try");
+      if (lock === undefined) continue;
+      rmSync(path, { recursive: true, force: true });
+      lock.release();
+      continue;
+    }
+    const [, pid, startTime] = /^(\d+)-(\d+)-\d+$/.exec(name) ?? [];
+    if (pid === undefined || startTime === undefined || isAlive(Number(pid), BigInt(startTime))) continue;
+    const elsewhere = linkText(path);
+    if (elsewhere === undefined) removeTree(directory, name);
+    else {
+      if (basename(elsewhere) === ELSEWHERE + name) removeElsewhere(elsewhere);
+      unlinkSync(path);
+    }
+    done.push(`${elsewhere ?? path}: removed`);
+  }
+  return done;
+}
+
+function linkText(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if (errorCode(error) === "EINVAL") return undefined;
+    throw storeError(`cannot read ${path}`, error);
+  }
+}
+
+function removeElsewhere(path: string): void {
+  if (statSync(dirname(path), { throwIfNoEntry: false }) === undefined) return;
+  removeTree(dirname(path), basename(path));
+}
+
+/**
+ * Removes layers that `isReferenced` does not want, and leftovers. A line for each. While somebody uses the store, layers
+ * stay, and a line says so.
+ */
+export function collectLayers(store: LayerStore, isReferenced: (layer: StoredLayer) => boolean): string[] {
+  const done = collectLeftovers(store);
+  const unwanted = listLayers(store).filter((layer) => !isReferenced(layer));
+  if (unwanted.length === 0) return done;
+  const lock = lockDirectory(store.path, "try");
+  if (lock === undefined) return [...done, `${store.path}: in use, layers stay for now`];
+  try {
+    for (const layer of listLayers(store)) {
+      // Once more: a reference may have come before the lock.
+      if (isReferenced(layer)) continue;
+      const name = ownName();
+      renameSync(layer.path, join(store.path, "new", name));
+      removeTree(join(store.path, "new"), name);
+      done.push(`${layer.path}: removed`);
+    }
+  } finally {
+    lock.release();
+  }
+  return done;
+}

@@ -1,0 +1,283 @@
+/** Unpacks images into the layer store, and images or plain archives into a directory. */
+import { readdirSync, realpathSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import type { Digest, ImageConfig } from "../../spec-schemas/image.ts";
+import type { AbsPath } from "../core/brands.ts";
+import { errorCode, reasonOf } from "../core/errno.ts";
+import { TsrunError } from "../core/errors.ts";
+import { type Extraction, openExtraction } from "../native/extraction.ts";
+import { decompress } from "./decompress.ts";
+import { verified } from "./digest.ts";
+import { defaultLimits, type Limits } from "./limits.ts";
+import type { Image, LayerSource, RootfsArchive } from "./open.ts";
+import type { UnpackOptions } from "./options.ts";
+import { shiftId } from "./ownership.ts";
+import { Records } from "./records.ts";
+import { rightsOf } from "./rights.ts";
+import {
+  claimLayer,
+  hasLayer,
+  type LayerStore,
+  layerPath,
+  openWorkshop,
+  openWorkshopBeside,
+  useStore,
+} from "./store.ts";
+import { TarReader } from "./tar.ts";
+import { type Rights, type TreeOptions, TreeWriter } from "./tree.ts";
+
+export interface UnpackedImage {
+  readonly config: ImageConfig;
+  readonly configDigest: Digest;
+  /** Lowest first; each is a lower directory for overlayfs, with its whiteouts. */
+  readonly layers: readonly AbsPath[];
+}
+
+interface Job {
+  readonly rights: Rights;
+  readonly limits: Limits;
+  readonly options: UnpackOptions;
+}
+
+function jobOf(options: UnpackOptions): Job {
+  return { rights: rightsOf(options), limits: { ...defaultLimits, ...options.limits }, options };
+}
+
+/**
+ * Sees to it that every layer of an image is in the store, several at a time. Until what uses the layers is known to
+ * `collectLayers`, hold `useStore`. Throws `image`, `state-store`, `unsupported`; then nothing is left of layers that are
+ * not complete.
+ */
+export async function unpackImage(
+  image: Image,
+  store: LayerStore,
+  options: UnpackOptions = {},
+): Promise<UnpackedImage> {
+  const job = jobOf(options);
+  const lock = useStore(store);
+  try {
+    // An image may have a layer twice (empty ones, most often).
+    const sources = new Map(image.layers.map((layer) => [layer.diffId, layer]));
+    const paths = new Map<Digest, AbsPath>();
+    await inParallel([...sources.values()], async (layer) => {
+      paths.set(layer.diffId, await unpackLayer(layer, store, job));
+    });
+    return {
+      config: image.config,
+      configDigest: image.configDigest,
+      layers: image.layers.map(({ diffId }) => paths.get(diffId) as AbsPath),
+    };
+  } finally {
+    lock.release();
+  }
+}
+
+/** Runs so many at a time as there are CPUs, and waits for all that were begun. Throws the first failure. */
+async function inParallel<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+  const left = [...items];
+  const failures: unknown[] = [];
+  const worker = async (): Promise<void> => {
+    for (let item = left.shift(); item !== undefined && failures.length === 0; item = left.shift()) {
+      await run(item).catch((error: unknown) => failures.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, worker));
+  if (failures.length > 0) throw failures[0];
+}
+
+async function unpackLayer(layer: LayerSource, store: LayerStore, job: Job): Promise<AbsPath> {
+  const path = layerPath(store, layer.diffId, job.rights);
+  const { progress } = job.options;
+  if (hasLayer(path)) {
+    progress?.done(layer.diffId, "reused");
+    return path;
+  }
+  const claim = await claimLayer(store, path);
+  try {
+    if (hasLayer(path)) {
+      progress?.done(layer.diffId, "reused");
+      return path;
+    }
+    const workshop = openWorkshop(store);
+    try {
+      // overlayfs reads trusted.* in the initial user namespace, user.* in others (mount option userxattr).
+      const opaqueAttributes = [...(job.rights.trusted ? ["trusted.overlay.opaque"] : []), "user.overlay.opaque"];
+      const extraction = begin(workshop.path, `layer ${layer.diffId}`, job, { opaqueAttributes, layers: false });
+      try {
+        await extract(layerBytes(layer, job), extraction, treeOptions(job, "overlay"));
+        await finish(extraction, job, true);
+      } finally {
+        extraction.close();
+      }
+      workshop.deliver(path);
+    } finally {
+      workshop.close();
+    }
+    progress?.done(layer.diffId, "unpacked");
+    return path;
+  } finally {
+    claim.release();
+  }
+}
+
+/**
+ * Unpacks a plain archive, or an image's layers one over the other, into a directory that is new or empty, and appears
+ * when it is complete. Throws `usage`, `image`, `state-store`.
+ */
+export async function unpackTree(
+  source: Image | RootfsArchive,
+  directory: string,
+  store: LayerStore,
+  options: UnpackOptions = {},
+): Promise<AbsPath> {
+  const job = jobOf(options);
+  const target = checkTarget(directory);
+  const lock = useStore(store);
+  try {
+    const workshop = openWorkshopBeside(store, target);
+    try {
+      const layers = source.kind === "image";
+      const extraction = begin(workshop.path, source.path, job, { opaqueAttributes: [], layers });
+      try {
+        if (source.kind === "rootfs") {
+          await extract(archiveBytes(source, job), extraction, treeOptions(job, "none"));
+        } else {
+          for (const layer of source.layers) {
+            await extract(layerBytes(layer, job), extraction, treeOptions(job, "remove"));
+            job.options.progress?.done(layer.diffId, "unpacked");
+          }
+        }
+        await finish(extraction, job, false);
+      } finally {
+        extraction.close();
+      }
+      if (!workshop.deliver(target)) throw notEmpty(target);
+    } finally {
+      workshop.close();
+    }
+  } finally {
+    lock.release();
+  }
+  if (source.kind === "rootfs") options.progress?.done(source.path, "unpacked");
+  return target;
+}
+
+const notEmpty = (path: string): TsrunError =>
+  new TsrunError("exists", `${path} is not empty`, { advice: "name a directory that is new or empty" });
+
+/** Where the tree goes: links on the way are followed now, once. Throws `usage` and `exists`. */
+function checkTarget(directory: string): AbsPath {
+  const path = resolve(directory);
+  try {
+    if (readdirSync(path).length > 0) throw notEmpty(path);
+    return realpathSync(path) as AbsPath;
+  } catch (error) {
+    if (error instanceof TsrunError) throw error;
+    if (errorCode(error) !== "ENOENT") throw new TsrunError("usage", `cannot unpack to ${path}: ${reasonOf(error)}`);
+  }
+  try {
+    return join(realpathSync(dirname(path)), basename(path)) as AbsPath;
+  } catch (error) {
+    throw new TsrunError("usage", `cannot make ${path}: ${reasonOf(error)}`);
+  }
+}
+
+function begin(
+  directory: AbsPath,
+  what: string,
+  { rights }: Job,
+  options: { readonly opaqueAttributes: readonly string[]; readonly layers: boolean },
+): Extraction {
+  const ids = rights.mappings;
+  return openExtraction(directory, what, {
+    owners: rights.owners,
+    uid: rights.owners ? shiftId(0, ids?.uids, "uid") : 0,
+    gid: rights.owners ? shiftId(0, ids?.gids, "gid") : 0,
+    ...options,
+  });
+}
+
+function treeOptions({ rights, limits, options }: Job, whiteouts: TreeOptions["whiteouts"]): TreeOptions {
+  return { whiteouts, limits, rights, warn: (line) => options.warn?.(line) };
+}
+
+/** `sync`: what a layer's name promises must hold after a power failure, too; a tree is as safe as tar(1) leaves it. */
+async function finish(extraction: Extraction, { options }: Job, sync: boolean): Promise<void> {
+  await extraction.finish(sync);
+  const lost = extraction.lostAttributes();
+  if (lost > 0) options.warn?.(`left out: ${lost} extended attributes that this file system cannot hold`);
+}
+
+/** A layer's tar, its blob and itself checked against their digests by the time it ends. */
+function layerBytes(layer: LayerSource, job: Job): AsyncIterable<Buffer> {
+  const { digest, diffId, sizeBytes } = layer;
+  const stored = counted(layer.chunks(), diffId, sizeBytes, job);
+  // Not compressed, as its name says: one digest for both.
+  const blob = digest === diffId ? stored : verified(stored, { what: `blob ${digest ?? diffId}`, digest, sizeBytes });
+  return about(`layer ${diffId}`, verified(decompress(blob), { what: "its uncompressed content", digest: diffId }));
+}
+
+function archiveBytes(archive: RootfsArchive, job: Job): AsyncIterable<Buffer> {
+  return about(archive.path, decompress(counted(archive.chunks(), archive.path, archive.sizeBytes, job)));
+}
+
+async function* counted(
+  source: AsyncIterable<Buffer>,
+  what: string,
+  totalBytes: number,
+  { options: { progress } }: Job,
+): AsyncGenerator<Buffer> {
+  let done = 0;
+  for await (const chunk of source) {
+    done += chunk.length;
+    progress?.update(what, done, totalBytes);
+    yield chunk;
+  }
+}
+
+/** Names what a failure is about. */
+async function* about(what: string, source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* source;
+  } catch (error) {
+    throw named(what, error);
+  }
+}
+
+function named(what: string, error: unknown): unknown {
+  if (!(error instanceof TsrunError) || error.message.startsWith(what)) return error;
+  return new TsrunError(error.code, `${what}: ${error.message}`, {
+    ...(error.advice !== undefined && { advice: error.advice }),
+  });
+}
+
+/** Reads a tar to its end, behind its end mark too: digests are over everything. One chunk is made while the next is read. */
+async function extract(source: AsyncIterable<Buffer>, extraction: Extraction, options: TreeOptions): Promise<void> {
+  const records = new Records();
+  const reader = new TarReader(new TreeWriter(records, options));
+  const { maxBytes } = options.limits;
+  let bytes = 0;
+  let working: Promise<void> = Promise.resolve();
+  if (options.whiteouts === "remove") records.layer();
+  const hand = async (chunk: Buffer): Promise<void> => {
+    await working;
+    working = extraction.apply(records.take(), chunk);
+    // Its failure is thrown where it is waited for; until then it is nobody's.
+    working.catch(() => {});
+  };
+  try {
+    for await (const chunk of source) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) throw new TsrunError("image", `more than ${maxBytes} bytes when uncompressed`);
+      reader.push(chunk);
+      if (records.size > 0) await hand(chunk);
+    }
+    reader.finish();
+    await working;
+  } catch (error) {
+    // Whoever removes the directory must find nobody at work in it.
+    await working.catch(() => {});
+    throw error;
+  }
+}
