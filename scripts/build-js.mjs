@@ -4,7 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync,
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, transformSync } from "esbuild";
-import { programs } from "./programs.mjs";
+import { programs, variants } from "./programs.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -54,9 +54,13 @@ const leaveOut = (kept) => ({
       external: true,
     }));
     if (kept === "all") return;
-    on.onResolve({ filter: /\/commands\/[a-z]+\.ts$/ }, ({ path, kind }) =>
-      kind === "dynamic-import" && !kept.includes(basename(path, ".ts")) ? { path, namespace: "elsewhere" } : undefined,
-    );
+    on.onResolve({ filter: /^\.\/.*\.ts$/ }, ({ path, kind }) => {
+      const name = basename(path, ".ts");
+      const isCommand = commands.includes(name) || Object.values(variants).includes(name);
+      return kind === "dynamic-import" && isCommand && !kept.includes(name)
+        ? { path, namespace: "elsewhere" }
+        : undefined;
+    });
     on.onLoad({ filter: /./, namespace: "elsewhere" }, ({ path }) => ({
       contents: `throw new Error("${basename(path, ".ts")} is in another program: main.cjs has chosen the wrong one")`,
     }));
@@ -72,7 +76,7 @@ for (const { file, commands: kept } of programs) {
 }
 for (const name of apart) await build({ ...common, entryPoints: [name], outfile: `dist/${name}.cjs` });
 const { code } = transformSync(readFileSync(join(root, "scripts/main.cjs"), "utf8"), {
-  define: { COMMANDS: JSON.stringify(commands), PROGRAMS: JSON.stringify(programs) },
+  define: { COMMANDS: JSON.stringify([...commands, ...Object.keys(variants)]), PROGRAMS: JSON.stringify(programs) },
 });
 writeFileSync(join(root, "dist/main.cjs"), code);
 copyFileSync(join(root, "scripts/compile-cache.cjs"), join(root, "dist/compile-cache.cjs"));

@@ -23,22 +23,15 @@ function warm(filename, commands) {
       const file = filename.replace(/cjs$/, "cache");
       writeFileSync(`${file}.new`, script.createCachedData());
       renameSync(`${file}.new`, file);
-      process.exitCode = 0;
       return;
     }
-    process.argv = [process.argv[0], join(__dirname, "main.cjs"), ...command.args];
-    process.exitCode = undefined;
-    script.runInThisContext()(exports, require, module, filename, __dirname);
-    // It sets its exit status when it is done.
-    const wait = () => {
-      if (process.exitCode === undefined) setImmediate(wait);
-      else if (process.exitCode === command.status) next();
-      else {
-        console.error(`${command.args.join(" ")}: exit status ${process.exitCode}, not ${command.status}`);
-        process.exitCode = 70;
-      }
+    // How each of them ends.
+    process.exit = (status) => {
+      if (status === command.status) setImmediate(next);
+      else throw new Error(`${command.args.join(" ")}: exit status ${status}, not ${command.status}`);
     };
-    wait();
+    process.argv = [process.argv[0], join(__dirname, "main.cjs"), ...command.args];
+    script.runInThisContext()(exports, require, module, filename, __dirname);
   };
   next();
 }

@@ -7,7 +7,7 @@ const { join } = require("node:path");
 const { Script } = require("node:vm");
 
 /* global COMMANDS, PROGRAMS */ // scripts/build-js.mjs defines them
-const named = process.argv.filter((word) => COMMANDS.includes(word));
+const named = process.argv.map((word) => word.split("=", 1)[0]).filter((word) => COMMANDS.includes(word));
 const serves = ({ commands }) =>
   commands === "all" || (named.length > 0 && named.every((each) => commands.includes(each)));
 const filename = join(__dirname, PROGRAMS.find(serves).file);

@@ -6,6 +6,9 @@
  */
 const control = ["state", "start", "kill", "delete", "list", "ps", "pause", "resume"];
 
+/** Options that make another command of one, by the module in src/cli/commands that they load; they count as names of commands. */
+export const variants = { "--image": "run-image" };
+
 export const programs = [
   { file: "control.cjs", commands: control },
   { file: "container.cjs", commands: [...control, "create", "run", "exec"] },

@@ -97,8 +97,10 @@ export class Bench {
     this.#counts = true;
   }
 
-  /** Rests, runs a program and measures it. Resting matters: joining a v1 cgroup waits for a grace period of the kernel,
-   * unless somebody has just waited for it. */
+  /**
+   * Rests, runs a program and measures it. Resting matters: moving a process into a v1 cgroup waits for a grace period of the
+   * kernel, unless somebody has just waited for it.
+   */
   time(command: readonly string[], restMs = this.options.restMs): Sample {
     sleepMs(restMs);
     return timeTogether([command], this.#errors)[0] as Sample;

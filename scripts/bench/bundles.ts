@@ -61,7 +61,6 @@ function likeDocker(config: Config, bench: Bench): void {
   config.root.readonly = false;
   // docker's own profile comes out of a source package; podman's with its dependency, and is as large.
   if (findProfile("podman") !== undefined) config.linux.seccomp = profileOf("podman", capabilities);
-  else bench.note("the docker-like bundle has no seccomp profile here (Debian: golang-github-containers-common)");
   const shared = join(bench.options.work, "binds");
   mkdirSync(shared, { recursive: true });
   for (let i = 0; config.mounts.length < MOUNTS; i++) {
@@ -84,7 +83,18 @@ function likeDocker(config: Config, bench: Bench): void {
     ...(has("cpu") && { cpu: { shares: 512, quota: 150_000, period: 100_000 } }),
     ...(has("pids") && { pids: { limit: 1000 } }),
   });
-  if (!has("memory")) bench.note("no limits in the docker-like bundle: this view of the cgroups has no controllers");
+}
+
+/** What the docker-like bundle cannot have here, a sentence each. */
+export function lackingOfDocker(): readonly string[] {
+  return [
+    ...(findProfile("podman") === undefined
+      ? ["the docker-like bundle has no seccomp profile here (Debian: golang-github-containers-common)"]
+      : []),
+    ...(controllersHere().has("memory")
+      ? []
+      : ["no limits in the docker-like bundle: this view of the cgroups has no controllers"]),
+  ];
 }
 
 /** The controllers of the hierarchies at /sys/fs/cgroup. */

@@ -48,11 +48,11 @@ static const char *rootfs, *cgroup, *program;
 
 // ---- the phases, each by its end
 
-enum phase { BEGIN, CGROUPS, CLONE, JOIN, MOUNTS, DEVICES, ROOT, HIDE, NETWORK, RIGHTS, PROGRAM, REMOVE, PHASES };
+enum phase { BEGIN, CGROUPS, ENTER, CLONE, MOUNTS, DEVICES, ROOT, HIDE, NETWORK, RIGHTS, PROGRAM, REMOVE, PHASES };
 static const char* const phase_names[PHASES] = {NULL,
                                                 "make the cgroups",
+                                                "enter the cgroups",
                                                 "clone with new namespaces",
-                                                "join the cgroups",
                                                 "mounts",
                                                 "device files",
                                                 "pivot_root",
@@ -83,8 +83,9 @@ static const char* const controllers[] = {"blkio",      "cpu",     "cpuacct", "c
                                           "freezer",    "hugetlb", "memory",  "net_cls", "net_prio",
                                           "perf_event", "pids",    "rdma",    "systemd"};
 static int v2;
-static int join[COUNT(controllers)]; // cgroup.procs of each v1 hierarchy
-static int cgroup_dir = -1;          // of v2
+static char home[COUNT(controllers)][256]; // where this process is in each v1 hierarchy
+static int have[COUNT(controllers)];       // whether there is such a hierarchy
+static int cgroup_dir = -1;                // of v2
 
 static int write_file(const char* path, const char* text) {
   const int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -183,6 +184,24 @@ static void allow_devices_v2(void) {
   close(loaded);
 }
 
+// From lines such as 4:cpu,cpuacct:/user (cgroups(7)).
+static void find_home(void) {
+  FILE* file = fopen("/proc/self/cgroup", "r");
+  if (file == NULL) fail("/proc/self/cgroup");
+  char line[512];
+  while (fgets(line, sizeof line, file) != NULL) {
+    char* names = strchr(line, ':') + 1;
+    char* path = strchr(names, ':');
+    *path++ = '\0';
+    path[strcspn(path, "\n")] = '\0';
+    for (char* name = strtok(names, ","); name != NULL; name = strtok(NULL, ","))
+      for (size_t i = 0; i < COUNT(controllers); i++)
+        if (strcmp(strncmp(name, "name=", 5) == 0 ? name + 5 : name, controllers[i]) == 0)
+          snprintf(home[i], sizeof home[i], "%.250s", path);
+  }
+  fclose(file);
+}
+
 static void make_cgroups(void) {
   struct statfs fs;
   TRY(statfs("/sys/fs/cgroup", &fs));
@@ -193,11 +212,26 @@ static void make_cgroups(void) {
     allow_devices_v2();
     return;
   }
+  find_home();
   for (size_t i = 0; i < COUNT(controllers); i++) {
-    join[i] = -1;
-    if (!make_cgroup(controllers[i])) continue;
-    if (strcmp(controllers[i], "devices") == 0) allow_devices_v1();
-    TRY(join[i] = open(in_cgroup(controllers[i], "cgroup.procs"), O_WRONLY | O_CLOEXEC));
+    have[i] = make_cgroup(controllers[i]);
+    if (have[i] && strcmp(controllers[i], "devices") == 0) allow_devices_v1();
+  }
+}
+
+// v1 has no way to clone into a cgroup, and to move a process the kernel waits for a grace period. But a thread that
+// moves only itself does not wait (Linux 5.7), and a child is born where its parent is.
+static void enter_cgroups(void) {
+  for (size_t i = 0; i < COUNT(controllers); i++)
+    if (have[i]) TRY(write_file(in_cgroup(controllers[i], "tasks"), "0"));
+}
+
+static void leave_cgroups(void) {
+  for (size_t i = 0; i < COUNT(controllers); i++) {
+    char path[600];
+    if (!have[i]) continue;
+    snprintf(path, sizeof path, "/sys/fs/cgroup/%s%.250s/tasks", controllers[i], home[i]);
+    TRY(write_file(path, "0"));
   }
 }
 
@@ -212,7 +246,7 @@ static void remove_cgroup(const char* hierarchy) {
 static void remove_cgroups(void) {
   if (v2) remove_cgroup("");
   for (size_t i = 0; !v2 && i < COUNT(controllers); i++)
-    if (join[i] >= 0) remove_cgroup(controllers[i]);
+    if (have[i]) remove_cgroup(controllers[i]);
 }
 
 // ---- the container
@@ -268,7 +302,7 @@ static void mount_all(void) {
   TRY(mount("tmpfs", "sys/fs/cgroup", "tmpfs", flags, "mode=755"));
   for (size_t i = 0; i < COUNT(controllers); i++) {
     char target[64];
-    if (join[i] < 0) continue;
+    if (!have[i]) continue;
     snprintf(target, sizeof target, "sys/fs/cgroup/%s", controllers[i]);
     TRY(mkdir(target, 0755));
     TRY(mount(in_cgroup(controllers[i], ""), target, NULL, MS_BIND, NULL));
@@ -325,9 +359,6 @@ static void drop_rights(void) {
 
 static void container(void) {
   end(CLONE);
-  for (size_t i = 0; !v2 && i < COUNT(controllers); i++)
-    if (join[i] >= 0) TRY(write(join[i], "0", 1));
-  end(JOIN);
   mount_all();
   end(MOUNTS);
   make_devices();
@@ -364,6 +395,8 @@ int main(int argc, char** argv) {
   end(BEGIN);
   make_cgroups();
   end(CGROUPS);
+  if (!v2) enter_cgroups();
+  end(ENTER);
   // Like fork: this process is so small that sharing its memory would save nothing worth a stack of the child's own.
   struct clone_args args = {.flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS,
                             .exit_signal = SIGCHLD};
@@ -374,6 +407,7 @@ int main(int argc, char** argv) {
   const pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
   TRY(pid);
   if (pid == 0) container();
+  if (!v2) leave_cgroups();
   int status;
   TRY(waitpid(pid, &status, 0));
   end(PROGRAM);

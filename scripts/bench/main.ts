@@ -15,7 +15,7 @@ import { writeDocs } from "./docs.ts";
 import { cgroupMode } from "./host.ts";
 import type { Answer, Request } from "./inside.ts";
 import { compiled, findRuntimes, type Measurable, Missing, need, root } from "./programs.ts";
-import { judge, type Report } from "./report.ts";
+import { judge, type Measured, type Report } from "./report.ts";
 import { suites } from "./suites.ts";
 import { legend, terminalText } from "./table.ts";
 
@@ -85,20 +85,22 @@ async function main(): Promise<number> {
   compiled("stopwatch");
 
   const reports: Report[] = [];
-  const left: string[] = [];
+  let failed = 0;
   for (const name of names) {
     const suite = suites[name] as Suite;
     const own: Report[] = [];
-    for (const view of suite.oneView ? views.slice(0, 1) : views) {
-      const ask = { runs: values.quick ? (runs ?? 1) : (runs ?? suite.runs), restMs, quick: values.quick, runtimes };
-      const answer = await measure(name, suite, view, ask, values.docs);
-      if ("missing" in answer) {
-        left.push(name);
-        console.error(`${name} is left out, because missing: ${answer.missing}`);
-        continue;
+    try {
+      for (const view of suite.oneView ? views.slice(0, 1) : views) {
+        const ask = { runs: values.quick ? (runs ?? 1) : (runs ?? suite.runs), restMs, quick: values.quick, runtimes };
+        const report = await measure(name, suite, view, ask, values.docs && !values.quick);
+        own.push(report);
+        console.log(`${terminalText(report)}\n`);
       }
-      own.push(answer.report);
-      console.log(`${terminalText(answer.report)}\n`);
+    } catch (error) {
+      if (interrupted !== undefined || names.length === 1) throw error;
+      // The others' minutes are not to be lost.
+      console.error(error instanceof Missing ? `${name} is left out, because missing: ${error.message}` : error);
+      if (!(error instanceof Missing)) failed++;
     }
     if (values.docs && own.length > 0) writeDocs(root, name, own);
     reports.push(...own);
@@ -106,7 +108,8 @@ async function main(): Promise<number> {
   if (reports.length > 0) console.log(legend);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(reports, null, 2)}\n`);
   if (values.svg !== undefined) writeCharts(values.svg, reports);
-  if (left.length === names.length) return 2;
+  if (failed > 0) return 1;
+  if (reports.length === 0) return 2;
   const good = reports.every(
     ({ verdict, sections }) =>
       verdict.quiet && sections.every(({ rows }) => rows.every(({ withinBudget }) => withinBudget !== false)),
@@ -130,37 +133,22 @@ function writeCharts(folder: string, reports: readonly Report[]): void {
 
 type Ask = Pick<Request, "runs" | "restMs" | "quick"> & { readonly runtimes: readonly Measurable[] };
 
-/** Measures a suite; `patient`: once more when the machine was too noisy the first time. */
-async function measure(
-  name: string,
-  suite: Suite,
-  view: string,
-  ask: Ask,
-  patient: boolean,
-): Promise<{ readonly report: Report } | { readonly missing: string }> {
-  try {
-    need(...(suite.needs ?? []));
-  } catch (error) {
-    if (error instanceof Missing) return { missing: error.message };
-    throw error;
-  }
+/** Measures a suite; `patient`: once more when the machine was too noisy the first time. Throws `Missing`. */
+async function measure(name: string, suite: Suite, view: string, ask: Ask, patient: boolean): Promise<Report> {
+  need(...(suite.needs ?? []));
   console.error(`${name}, cgroups ${view}: ${ask.runs} rounds …`);
-  const answer = await isolated(name, view, ask);
-  if ("missing" in answer) return answer;
-  const report = judge(answer.measured);
-  if (report.verdict.quiet || !patient) return { report };
+  const report = judge(await isolated(name, view, ask));
+  if (report.verdict.quiet || !patient) return report;
   console.error(`once more, because the machine was too noisy: ${report.verdict.reasons.join("; ")}`);
-  const again = await isolated(name, view, ask);
-  if ("missing" in again) return again;
-  const second = judge(again.measured);
-  return { report: second.verdict.quiet ? second : report };
+  const again = judge(await isolated(name, view, ask));
+  return again.verdict.quiet ? again : report;
 }
 
 let running: ChildProcess | undefined;
 let interrupted: NodeJS.Signals | undefined;
 
 /** Runs inside.ts where nothing that it leaves can outlive it, and removes its files. */
-async function isolated(suite: string, view: string, ask: Ask): Promise<Answer> {
+async function isolated(suite: string, view: string, ask: Ask): Promise<Measured> {
   const work = mkdtempSync(join(tmpdir(), "tsrun-bench-"));
   try {
     const request: Request = { ...ask, suite, work, output: join(work, "answer.json") };
@@ -179,7 +167,9 @@ async function isolated(suite: string, view: string, ask: Ask): Promise<Answer> 
     running = undefined;
     if (interrupted !== undefined) throw new Error(`interrupted by ${interrupted}`);
     if (status !== 0) throw new Error(`the suite ${suite} ended with status ${status}`);
-    return JSON.parse(readFileSync(request.output, "utf8"));
+    const answer: Answer = JSON.parse(readFileSync(request.output, "utf8"));
+    if ("missing" in answer) throw new Missing(answer.missing);
+    return answer.measured;
   } finally {
     rmSync(work, { recursive: true });
   }

@@ -14,8 +14,8 @@ export interface Verdict {
 }
 
 /**
- * On an idle machine `node -e 0` keeps within a few per cent. The floor waits for the kernel's grace periods, whose ends fall
- * as they will, so it spreads more even there.
+ * On an idle machine `node -e 0` keeps within a few per cent. The floor is a few milliseconds, of which a single one that the kernel
+ * takes for itself is much, so it spreads more even there.
  */
 const limits = { node: { spread: 0.15, drift: 0.1 }, floor: { spread: 0.35, drift: 0.25 } } as const;
 const names = { node: "node -e 0", floor: "the floor" } as const;

@@ -43,13 +43,16 @@ describe("calls", () => {
     const noisy = { controls: { node: [20, 30, 40, 50, 30, 40], floor: [] } };
     expect(callOf(twenty(10), twenty(20), {}, noisy)).toBe("too noisy");
     expect(callOf(twenty(10), twenty(20), { unit: "KiB" }, noisy)).toBe("better");
-    const report = judge(measured([], noisy));
+    const report = judge(measured([section([])], noisy));
     expect(report.verdict.quiet).toBe(false);
+    expect(judge(measured([section([], { unit: "KiB" })], noisy)).verdict.quiet).toBe(true);
     expect(report.verdict.reasons.join()).toMatch(/node -e 0 lie \d+ % apart/);
   });
   test("a machine that became slower is not quiet either", () => {
     const controls = { node: [...twenty(30), ...twenty(35)], floor: twenty(17) };
-    expect(judge(measured([], { controls })).verdict.reasons.join()).toMatch(/at the end than at the beginning/);
+    expect(judge(measured([section([])], { controls })).verdict.reasons.join()).toMatch(
+      /at the end than at the beginning/,
+    );
   });
   test("budgets", () => {
     const rows = [5, 15].map((limit) => row(`limit ${limit}`, { tsrun: twenty(10) }, { budget: { limit, rule: "x" } }));

@@ -95,7 +95,8 @@ function call(ratio: Estimate, { unit, better }: Section, quiet: boolean): Compa
 
 /** Summaries, comparisons and budgets; of a noisy machine only the first. */
 export function judge(measured: Measured): Report {
-  const verdict = judgeNoise(measured.controls);
+  const isTimed = measured.sections.some(({ unit }) => isTime(unit));
+  const verdict: Verdict = isTimed ? judgeNoise(measured.controls) : { quiet: true, reasons: [] };
   const judgeRow = (row: Row, section: Section): JudgedRow => {
     const own = row.samples[OWN];
     const summaries = Object.fromEntries(

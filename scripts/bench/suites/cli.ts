@@ -3,7 +3,7 @@
  * any command in it costs at least, and the floor, what the kernel charges for the container.
  */
 import type { Bench, SectionBuilder, Suite } from "../bench.ts";
-import { type BundleKind, makeBundle, SLEEP } from "../bundles.ts";
+import { type BundleKind, lackingOfDocker, makeBundle, SLEEP } from "../bundles.ts";
 import { Container, type Operation, waitGone } from "../container.ts";
 import { OWN } from "../report.ts";
 import { median } from "../statistics.ts";
@@ -32,6 +32,7 @@ export const suite: Suite = {
   async run(bench) {
     for (const kind of ["spec", "docker"] as const) await rested(bench, kind);
     await inARow(bench);
+    for (const lack of lackingOfDocker()) bench.note(lack);
   },
 };
 

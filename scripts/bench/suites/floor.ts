@@ -16,7 +16,7 @@ export const suite: Suite = {
     const phases = bench.section({ key: "phases", title: "where its time goes", unit: "ms", plot: { kind: "bars" } });
     await bench.rounds(bench.options.runs, () => {
       for (let i = 0; i < 4; i++) {
-        // The first after a rest waits for a grace period of the kernel, the last of several in a row hardly.
+        // The kernel puts off work that the next one finds done, or waiting.
         const subject = i === 0 ? "rested" : i === 3 ? "in a row" : undefined;
         one(bench, subject, i === 0 ? bench.options.restMs : 0, total, phases);
       }
