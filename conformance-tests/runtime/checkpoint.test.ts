@@ -1,7 +1,7 @@
 /** checkpoint and restore with a real CRIU: what goes on after it, what was the host's, what is left. */
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { criuProblem } from "../criu.ts";
 import { type Config, hierarchies, isTsrun, Sandbox, waitFor } from "../harness.ts";
 
@@ -77,6 +77,9 @@ const restore = (from: Counter, id: string, ...options: string[]) =>
   );
 const worked = (result: ReturnType<Sandbox["run"]>) => expect(result).toMatchObject({ status: 0, stderr: "" });
 const restored = (from: Counter, id: string, ...options: string[]): void => worked(restore(from, id, ...options));
+
+// A dump takes seconds where the machine is emulated.
+jest.setTimeout(300_000);
 
 (criuProblem === undefined ? describe : describe.skip)(`with CRIU (skipped: ${criuProblem ?? "never here"})`, () => {
   test("ends with the dump, and goes on where it was; the stopped one does not block its id", () => {
@@ -225,7 +228,7 @@ const restored = (from: Counter, id: string, ...options: string[]): void => work
         waitFor(`nothing to be left after ${fault}`, () => box.leftovers().length === 0);
       }
     },
-    600_000,
+    1_200_000,
   );
 });
 

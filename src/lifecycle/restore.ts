@@ -11,6 +11,7 @@ import { membershipPlace } from "../compile/kill.ts";
 import { type NamespaceType, processShape } from "../compile/namespaces.ts";
 import { type CompiledRestore, compileRestore, RESTORE_LOG, type RestoreOptions } from "../compile/restore.ts";
 import { restoredProblems } from "../compile/restored.ts";
+import { compileNotify } from "../compile/start.ts";
 import type { ContainerId } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
 import { processesOf, withCreated } from "../host/cgroup.ts";
@@ -25,13 +26,13 @@ import type { Plan } from "../plan/vocabulary.ts";
 import { find } from "../state/liveness.ts";
 import type { ContainerRecord } from "../state/record.ts";
 import { directoryOf, makeDirectory, makeWorkDirectory, seccompCacheOf, writeRecord } from "../state/store.ts";
-import { withNotifyMount } from "./activation.ts";
+import { notifyAddressOf, withNotifyMount } from "./activation.ts";
 import { checkImage, type Directory, keepWorkFiles, openDirectory, readStreams } from "./checkpoint-image.ts";
 import { type Context, faultOf, reached } from "./context.ts";
 import { hostConsole, temporaryOf, writePidFile } from "./create.ts";
 import { findCriu, withLog, writeConfig } from "./criu.ts";
 import { destroy, reclaimHalfMade, undoFailed } from "./delete.ts";
-import { throwFailure } from "./failure-text.ts";
+import { failureText, throwFailure } from "./failure-text.ts";
 
 export interface RestoreRequest {
   readonly id: ContainerId;
@@ -94,10 +95,9 @@ export function restore(context: Context, request: RestoreRequest): number {
     } finally {
       rmSync(work, { recursive: true, force: true });
     }
+    tellReady(context, session, record, request.detach);
     if (request.detach) return 0;
-    const end = session.attach();
-    destroy(context, record, { kill: false });
-    return end.kind === "exited" ? end.value : 128 + end.value;
+    return waitForEnd(context, session, record);
   } finally {
     session.close();
     for (const directory of opened) directory.close();
@@ -172,6 +172,29 @@ function make(context: Context, request: RestoreRequest, making: Making): Contai
   } finally {
     keepWorkFiles(making.work, making.kept);
   }
+}
+
+function waitForEnd(context: Context, session: Session, record: ContainerRecord): number {
+  let end: ReturnType<Session["attach"]>;
+  try {
+    end = session.attach();
+  } catch (error) {
+    // Such as an image that has no terminal, where config.json wants one.
+    destroy(context, record, { kill: true });
+    throw error;
+  }
+  destroy(context, record, { kill: false });
+  return end.kind === "exited" ? end.value : 128 + end.value;
+}
+
+/** A service manager learns at once that the container is ready: it was when it was dumped. It runs also if that fails. */
+function tellReady(context: Context, session: Session, record: ContainerRecord, detached: boolean): void {
+  const address = notifyAddressOf(process.env, context.log);
+  if (address === undefined) return;
+  // In the foreground we are the service, and end with the container.
+  const plan = compileNotify(record.id, detached ? record.init : ownIdentity(), address, true);
+  const { failure } = session.execute(encodePlan(plan));
+  if (failure !== undefined) context.log.warn(failureText(plan, failure));
 }
 
 function finish(session: Session, plan: Plan): void {
