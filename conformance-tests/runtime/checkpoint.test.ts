@@ -211,21 +211,21 @@ jest.setTimeout(300_000);
       const one = counter();
       worked(one.dump());
       box.ok(["delete", one.id]);
-      const faults = [
-        ...Array.from({ length: 12 }, (_, i) => `restore:host:${i}:kill`),
-        ...Array.from({ length: 3 }, (_, i) => `restore:container:${i}:kill`),
-        ...["directory-new", "directory", "executed", "recorded", "pid-file", "committed"].map(
-          (point) => `point:${point}`,
-        ),
-      ];
-      for (const [i, fault] of faults.entries()) {
+      let killed = 0;
+      /** Whether there was such a step. */
+      const survives = (fault: string): boolean => {
         const id = box.id();
-        const result = restore(one, id, "--test-fault", fault);
-        expect([fault, result.status]).toEqual([fault, null]);
-        if (i % 2 === 0) box.ok(["gc"]);
+        const { status } = restore(one, id, "--test-fault", fault);
+        if (status === null && killed++ % 2 === 0) box.ok(["gc"]);
         box.ok(["delete", "--force", id]);
         box.ok(["gc"]);
         waitFor(`nothing to be left after ${fault}`, () => box.leftovers().length === 0);
+        return status === null;
+      };
+      for (const side of ["host", "container"]) for (let i = 0; survives(`restore:${side}:${i}:kill`); i++);
+      expect(killed).toBeGreaterThan(12);
+      for (const point of ["directory-new", "directory", "executed", "recorded", "pid-file", "committed"]) {
+        expect([point, survives(`point:${point}`)]).toEqual([point, true]);
       }
     },
     1_200_000,

@@ -5,6 +5,7 @@
  */
 import { rmSync } from "node:fs";
 import { resolve } from "node:path";
+import type { Config } from "../../spec-schemas/config.ts";
 import { loadBundle } from "../bundle/load.ts";
 import type { CreateOptions } from "../compile/input.ts";
 import { membershipPlace } from "../compile/kill.ts";
@@ -14,8 +15,9 @@ import { restoredProblems } from "../compile/restored.ts";
 import { compileNotify } from "../compile/start.ts";
 import type { ContainerId } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
+import { encodeJson } from "../core/json.ts";
 import { processesOf, withCreated } from "../host/cgroup.ts";
-import { confinementOf, namespaceAt } from "../host/confinement.ts";
+import { confinementOf, isInOurs, namespaceAt } from "../host/confinement.ts";
 import type { HostFacts, ProcessConfinement } from "../host/facts.ts";
 import { childOf, identityOf, ownIdentity, processesInPidNamespaceOf } from "../host/process.ts";
 import { readHostFacts } from "../host/read.ts";
@@ -25,7 +27,14 @@ import { encodePlan } from "../plan/encode.ts";
 import type { Plan } from "../plan/vocabulary.ts";
 import { find } from "../state/liveness.ts";
 import type { ContainerRecord } from "../state/record.ts";
-import { directoryOf, makeDirectory, makeWorkDirectory, seccompCacheOf, writeRecord } from "../state/store.ts";
+import {
+  directoryOf,
+  makeDirectory,
+  makeWorkDirectory,
+  seccompCacheOf,
+  writeConfigCopy,
+  writeRecord,
+} from "../state/store.ts";
 import { notifyAddressOf, withNotifyMount } from "./activation.ts";
 import { checkImage, type Directory, keepWorkFiles, openDirectory, readStreams } from "./checkpoint-image.ts";
 import { type Context, faultOf, reached } from "./context.ts";
@@ -157,6 +166,7 @@ function make(context: Context, request: RestoreRequest, making: Making): Contai
       resctrl,
     };
     checkRestored(record, bundle.config, facts);
+    writeConfigCopy(root, id, encodeJson(withTimeNamespace(bundle.config, pid)));
     writeRecord(root, record);
     reached(context, "recorded");
     if (pidFile !== undefined) writePidFile(pidFile, pid, id);
@@ -167,11 +177,25 @@ function make(context: Context, request: RestoreRequest, making: Making): Contai
   } catch (error) {
     session.rollback();
     session.close();
-    undoFailed(context, id);
+    try {
+      undoFailed(context, id);
+    } catch (left) {
+      if (!(left instanceof TsrunError)) throw left;
+      context.log.warn(`restore ${id}: what it had made is left for gc: ${left.message}`);
+    }
     throw withLog(error, making.work, RESTORE_LOG, resolve(request.workPath, RESTORE_LOG));
   } finally {
-    keepWorkFiles(making.work, making.kept);
+    const notKept = keepWorkFiles(making.work, making.kept);
+    if (notKept !== undefined) context.log.warn(`restore ${id}: ${notKept}`);
   }
+}
+
+/** CRIU puts what it restores into a time namespace, so that its clocks go on: exec has to join it (as with runc). */
+function withTimeNamespace(config: Config, pid: number): Config {
+  const namespaces = config.linux?.namespaces ?? [];
+  if (namespaces.some(({ type }) => type === "time")) return config;
+  if (isInOurs(pid, "time")) return config;
+  return { ...config, linux: { ...config.linux, namespaces: [...namespaces, { type: "time" }] } };
 }
 
 function waitForEnd(context: Context, session: Session, record: ContainerRecord): number {
@@ -211,11 +235,7 @@ function freeId(context: Context, id: ContainerId): void {
 }
 
 /** Throws `config` when the processes that were restored have more than config.json gives them. */
-function checkRestored(
-  record: ContainerRecord,
-  config: ReturnType<typeof loadBundle>["config"],
-  facts: HostFacts,
-): void {
+function checkRestored(record: ContainerRecord, config: Config, facts: HostFacts): void {
   const { hierarchies } = facts.cgroup;
   const host = confinementOf(process.pid, hierarchies) as ProcessConfinement;
   const joined: Partial<Record<NamespaceType, string>> = {};
