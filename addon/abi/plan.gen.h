@@ -7,7 +7,7 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0xb7838223u;
+inline constexpr uint32_t kVocabularyHash = 0xdc74298bu;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
@@ -371,7 +371,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"hook.run", 3, 11, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStr, FieldType::kSlot, FieldType::kSlot}},
     {"pidfd.send", 1, 1, {FieldType::kStr}},
     {"notify.listen", 1, 2, {FieldType::kStr, FieldType::kStr}},
-    {"notify.forward", 1, 3, {FieldType::kStr, FieldType::kU64, FieldType::kU64}},
+    {"notify.forward", 1, 4, {FieldType::kStr, FieldType::kU64, FieldType::kU64, FieldType::kBool}},
     {"file.append", 1, 2, {FieldType::kStr, FieldType::kSlot}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -1648,16 +1648,18 @@ struct NotifyListen {
         name(r.str(1)) {}
 };
 
-/// Waits until somebody says READY=… to the socket of notify.listen, or the process ends; says it, and MAINPID=pid, to this address (a path, or @name of an abstract socket), and waits until it is taken in (BARRIER=1, at most 30 s).
+/// Waits until somebody says READY=… to the socket of notify.listen, or the process ends (not if it is `ready` already, having been restored); says it, and MAINPID=pid, to this address (a path, or @name of an abstract socket), and waits until it is taken in (BARRIER=1, at most 30 s).
 struct NotifyForward {
   static constexpr StepKind kKind = StepKind::kNotifyForward;
   Str address;
   uint64_t pid;
   uint64_t start_time;
+  bool ready;
   explicit NotifyForward(const Record& r)
       : address(r.str(0)),
         pid(r.u64(1)),
-        start_time(r.u64(2)) {}
+        start_time(r.u64(2)),
+        ready(r.bool_(3)) {}
 };
 
 /// Makes the socket over which CRIU is told what to do (`criu swrk`), its end in the slot.

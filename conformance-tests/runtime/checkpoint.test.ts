@@ -1,7 +1,7 @@
 /** checkpoint and restore with a real CRIU: what goes on after it, what was the host's, what is left. */
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { criuProblem } from "../criu.ts";
 import { type Config, hierarchies, isTsrun, Sandbox, waitFor } from "../harness.ts";
 
@@ -77,6 +77,9 @@ const restore = (from: Counter, id: string, ...options: string[]) =>
   );
 const worked = (result: ReturnType<Sandbox["run"]>) => expect(result).toMatchObject({ status: 0, stderr: "" });
 const restored = (from: Counter, id: string, ...options: string[]): void => worked(restore(from, id, ...options));
+
+// A dump takes seconds where the machine is emulated.
+jest.setTimeout(300_000);
 
 (criuProblem === undefined ? describe : describe.skip)(`with CRIU (skipped: ${criuProblem ?? "never here"})`, () => {
   test("ends with the dump, and goes on where it was; the stopped one does not block its id", () => {
@@ -208,24 +211,24 @@ const restored = (from: Counter, id: string, ...options: string[]): void => work
       const one = counter();
       worked(one.dump());
       box.ok(["delete", one.id]);
-      const faults = [
-        ...Array.from({ length: 12 }, (_, i) => `restore:host:${i}:kill`),
-        ...Array.from({ length: 3 }, (_, i) => `restore:container:${i}:kill`),
-        ...["directory-new", "directory", "executed", "recorded", "pid-file", "committed"].map(
-          (point) => `point:${point}`,
-        ),
-      ];
-      for (const [i, fault] of faults.entries()) {
+      let killed = 0;
+      /** Whether there was such a step. */
+      const survives = (fault: string): boolean => {
         const id = box.id();
-        const result = restore(one, id, "--test-fault", fault);
-        expect([fault, result.status]).toEqual([fault, null]);
-        if (i % 2 === 0) box.ok(["gc"]);
+        const { status } = restore(one, id, "--test-fault", fault);
+        if (status === null && killed++ % 2 === 0) box.ok(["gc"]);
         box.ok(["delete", "--force", id]);
         box.ok(["gc"]);
         waitFor(`nothing to be left after ${fault}`, () => box.leftovers().length === 0);
+        return status === null;
+      };
+      for (const side of ["host", "container"]) for (let i = 0; survives(`restore:${side}:${i}:kill`); i++);
+      expect(killed).toBeGreaterThan(12);
+      for (const point of ["directory-new", "directory", "executed", "recorded", "pid-file", "committed"]) {
+        expect([point, survives(`point:${point}`)]).toEqual([point, true]);
       }
     },
-    600_000,
+    1_200_000,
   );
 });
 

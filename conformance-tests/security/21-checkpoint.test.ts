@@ -1,9 +1,12 @@
 /** Row 21 of docs/security.md (CVE-2026-50195, CVE-2026-53489, CVE-2026-53492): an image that comes from somebody else. */
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { criuProblem } from "../criu.ts";
 import { type Config, isTsrun, Sandbox, waitFor } from "../harness.ts";
+
+// A dump takes seconds where the machine is emulated.
+jest.setTimeout(300_000);
 
 let box: Sandbox;
 let victim: string;

@@ -6,7 +6,7 @@ import { TsrunError } from "../core/errors.ts";
 import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
 import type { InheritedFd } from "./criu-request.ts";
 import type { CompileInput } from "./input.ts";
-import { type NamespaceType, namespaceSlot, type ProcessShape } from "./namespaces.ts";
+import { isCreated, type NamespaceType, namespaceSlot, type ProcessShape } from "./namespaces.ts";
 
 export const CRIU_SLOT = "criu";
 
@@ -36,7 +36,7 @@ export const dumpedNamespace = (type: (typeof externalTypes)[number], inode: num
 
 /** Throws `unsupported` for a container that CRIU could dump but not restore. */
 export function checkShape(config: CompileInput["config"], shape: ProcessShape): void {
-  if (!shape.joined.some(({ type }) => type === "mount") && (shape.created & 0x2_0000) === 0) {
+  if (!shape.joined.some(({ type }) => type === "mount") && !isCreated(shape, "mount")) {
     throw new TsrunError("unsupported", "a container without a mount namespace of its own cannot be checkpointed");
   }
   const allowed: readonly NamespaceType[] = [...externalTypes, ...joinableTypes];

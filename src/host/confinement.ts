@@ -49,6 +49,12 @@ export function namespaceInode(pid: number, type: keyof typeof namespaceFiles): 
   return statSync(`/proc/${pid}/ns/${namespaceFiles[type]}`).ino;
 }
 
+/** Whether a process is in the same namespace of this type as tsrun is, or the kernel has none. */
+export function isInOurs(pid: number, type: keyof typeof namespaceFiles): boolean {
+  const name = namespaceFiles[type];
+  return namespaceAt(`/proc/${pid}/ns/${name}`) === namespaceAt(`/proc/self/ns/${name}`);
+}
+
 /** `net:[4026531840]`; "" where the kernel has no such namespaces. */
 export function namespaceAt(path: string): string {
   try {

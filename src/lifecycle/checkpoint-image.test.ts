@@ -146,8 +146,11 @@ test("logs and statistics are kept, over links and not through them", () => {
   for (const name of ["restore.log", "stats-restore", "criu.conf"]) writeFileSync(join(work, name), name);
   symlinkSync(victim, inside("restore.log"));
   symlinkSync(join(top, "new"), inside("stats-restore"));
-  keepWorkFiles(work, image);
+  expect(keepWorkFiles(work, image)).toBeUndefined();
   expect(readFileSync(inside("restore.log"), "utf8")).toBe("restore.log");
   expect(existsSync(join(top, "new"))).toBe(false);
   expect(existsSync(inside("criu.conf"))).toBe(false);
+  rmSync(inside("restore.log"));
+  mkdirSync(inside("restore.log"));
+  expect(keepWorkFiles(work, image)).toMatch(/could not be kept in .*image: /);
 });

@@ -167,12 +167,20 @@ function readBounded(path: string, shown: string): string {
   }
 }
 
-/** Copies what CRIU has written beside the image (*.log, stats-*) to where the caller looks for it, over what is there. */
-export function keepWorkFiles(from: string, to: Directory): void {
-  for (const name of readdirSync(from)) {
-    if (!/^(?:.*\.log|stats-\w+)$/.test(name) || !lstatSync(join(from, name)).isFile()) continue;
-    const path = inside(to, name);
-    rmSync(path, { force: true });
-    copyFileSync(join(from, name), path, constants.COPYFILE_EXCL);
+/**
+ * Copies what CRIU has written beside the image (*.log, stats-*) to where the caller looks for it, over what is there. Returns
+ * why that failed: nothing depends on it.
+ */
+export function keepWorkFiles(from: string, to: Directory): string | undefined {
+  try {
+    for (const name of readdirSync(from)) {
+      if (!/^(?:.*\.log|stats-\w+)$/.test(name) || !lstatSync(join(from, name)).isFile()) continue;
+      const path = inside(to, name);
+      rmSync(path, { force: true });
+      copyFileSync(join(from, name), path, constants.COPYFILE_EXCL);
+    }
+    return undefined;
+  } catch (error) {
+    return `CRIU's log could not be kept in ${to.path}: ${reasonOf(error)}`;
   }
 }

@@ -72,7 +72,8 @@ export function checkpoint(context: Context, request: CheckpointRequest): void {
       } catch (error) {
         throw withLog(error, work, DUMP_LOG, resolve(request.workPath, DUMP_LOG));
       } finally {
-        keepWorkFiles(work, kept);
+        const notKept = keepWorkFiles(work, kept);
+        if (notKept !== undefined) context.log.warn(`checkpoint ${id}: ${notKept}`);
       }
     } finally {
       rmSync(work, { recursive: true, force: true });

@@ -5,16 +5,19 @@
  */
 import { rmSync } from "node:fs";
 import { resolve } from "node:path";
+import type { Config } from "../../spec-schemas/config.ts";
 import { loadBundle } from "../bundle/load.ts";
 import type { CreateOptions } from "../compile/input.ts";
 import { membershipPlace } from "../compile/kill.ts";
 import { type NamespaceType, processShape } from "../compile/namespaces.ts";
 import { type CompiledRestore, compileRestore, RESTORE_LOG, type RestoreOptions } from "../compile/restore.ts";
 import { restoredProblems } from "../compile/restored.ts";
+import { compileNotify } from "../compile/start.ts";
 import type { ContainerId } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
+import { encodeJson } from "../core/json.ts";
 import { processesOf, withCreated } from "../host/cgroup.ts";
-import { confinementOf, namespaceAt } from "../host/confinement.ts";
+import { confinementOf, isInOurs, namespaceAt } from "../host/confinement.ts";
 import type { HostFacts, ProcessConfinement } from "../host/facts.ts";
 import { childOf, identityOf, ownIdentity, processesInPidNamespaceOf } from "../host/process.ts";
 import { readHostFacts } from "../host/read.ts";
@@ -24,14 +27,21 @@ import { encodePlan } from "../plan/encode.ts";
 import type { Plan } from "../plan/vocabulary.ts";
 import { find } from "../state/liveness.ts";
 import type { ContainerRecord } from "../state/record.ts";
-import { directoryOf, makeDirectory, makeWorkDirectory, seccompCacheOf, writeRecord } from "../state/store.ts";
-import { withNotifyMount } from "./activation.ts";
+import {
+  directoryOf,
+  makeDirectory,
+  makeWorkDirectory,
+  seccompCacheOf,
+  writeConfigCopy,
+  writeRecord,
+} from "../state/store.ts";
+import { notifyAddressOf, withNotifyMount } from "./activation.ts";
 import { checkImage, type Directory, keepWorkFiles, openDirectory, readStreams } from "./checkpoint-image.ts";
 import { type Context, faultOf, reached } from "./context.ts";
 import { hostConsole, temporaryOf, writePidFile } from "./create.ts";
 import { findCriu, withLog, writeConfig } from "./criu.ts";
 import { destroy, reclaimHalfMade, undoFailed } from "./delete.ts";
-import { throwFailure } from "./failure-text.ts";
+import { failureText, throwFailure } from "./failure-text.ts";
 
 export interface RestoreRequest {
   readonly id: ContainerId;
@@ -97,10 +107,9 @@ export function restore(context: Context, request: RestoreRequest): number {
     } finally {
       rmSync(work, { recursive: true, force: true });
     }
+    tellReady(context, session, record, request.detach);
     if (request.detach) return 0;
-    const end = session.attach();
-    destroy(context, record, { kill: false });
-    return end.kind === "exited" ? end.value : 128 + end.value;
+    return waitForEnd(context, session, record);
   } finally {
     session.close();
     for (const directory of opened) directory.close();
@@ -162,6 +171,7 @@ function make(context: Context, request: RestoreRequest, making: Making): Contai
       resctrl,
     };
     checkRestored(record, bundle.config, facts);
+    writeConfigCopy(root, id, encodeJson(withTimeNamespace(bundle.config, pid)));
     writeRecord(root, record);
     reached(context, "recorded");
     if (pidFile !== undefined) writePidFile(pidFile, pid, id);
@@ -172,11 +182,48 @@ function make(context: Context, request: RestoreRequest, making: Making): Contai
   } catch (error) {
     session.rollback();
     session.close();
-    undoFailed(context, id);
+    try {
+      undoFailed(context, id);
+    } catch (left) {
+      if (!(left instanceof TsrunError)) throw left;
+      context.log.warn(`restore ${id}: what it had made is left for gc: ${left.message}`);
+    }
     throw withLog(error, making.work, RESTORE_LOG, resolve(request.workPath, RESTORE_LOG));
   } finally {
-    keepWorkFiles(making.work, making.kept);
+    const notKept = keepWorkFiles(making.work, making.kept);
+    if (notKept !== undefined) context.log.warn(`restore ${id}: ${notKept}`);
   }
+}
+
+/** CRIU puts what it restores into a time namespace, so that its clocks go on: exec has to join it (as with runc). */
+function withTimeNamespace(config: Config, pid: number): Config {
+  const namespaces = config.linux?.namespaces ?? [];
+  if (namespaces.some(({ type }) => type === "time")) return config;
+  if (isInOurs(pid, "time")) return config;
+  return { ...config, linux: { ...config.linux, namespaces: [...namespaces, { type: "time" }] } };
+}
+
+function waitForEnd(context: Context, session: Session, record: ContainerRecord): number {
+  let end: ReturnType<Session["attach"]>;
+  try {
+    end = session.attach();
+  } catch (error) {
+    // Such as an image that has no terminal, where config.json wants one.
+    destroy(context, record, { kill: true });
+    throw error;
+  }
+  destroy(context, record, { kill: false });
+  return end.kind === "exited" ? end.value : 128 + end.value;
+}
+
+/** A service manager learns at once that the container is ready: it was when it was dumped. It runs also if that fails. */
+function tellReady(context: Context, session: Session, record: ContainerRecord, detached: boolean): void {
+  const address = notifyAddressOf(process.env, context.log);
+  if (address === undefined) return;
+  // In the foreground we are the service, and end with the container.
+  const plan = compileNotify(record.id, detached ? record.init : ownIdentity(), address, true);
+  const { failure } = session.execute(encodePlan(plan));
+  if (failure !== undefined) context.log.warn(failureText(plan, failure));
 }
 
 function finish(session: Session, plan: Plan): void {
@@ -193,11 +240,7 @@ function freeId(context: Context, id: ContainerId): void {
 }
 
 /** Throws `config` when the processes that were restored have more than config.json gives them. */
-function checkRestored(
-  record: ContainerRecord,
-  config: ReturnType<typeof loadBundle>["config"],
-  facts: HostFacts,
-): void {
+function checkRestored(record: ContainerRecord, config: Config, facts: HostFacts): void {
   const { hierarchies } = facts.cgroup;
   const host = confinementOf(process.pid, hierarchies) as ProcessConfinement;
   const joined: Partial<Record<NamespaceType, string>> = {};

@@ -775,8 +775,8 @@ export const vocabulary = {
     code: 133,
     side: "host",
     about:
-      "Waits until somebody says READY=… to the socket of notify.listen, or the process ends; says it, and MAINPID=pid, to this address (a path, or @name of an abstract socket), and waits until it is taken in (BARRIER=1, at most 30 s).",
-    fields: { address: "str", pid: "u64", startTime: "u64" },
+      "Waits until somebody says READY=… to the socket of notify.listen, or the process ends (not if it is `ready` already, having been restored); says it, and MAINPID=pid, to this address (a path, or @name of an abstract socket), and waits until it is taken in (BARRIER=1, at most 30 s).",
+    fields: { address: "str", pid: "u64", startTime: "u64", ready: "bool" },
   },
 
   // ---- CRIU (criu.org), driven by its RPC
