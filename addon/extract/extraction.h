@@ -70,6 +70,8 @@ private:
   Status MakeSymlink(const Entry& entry);
   Status MakeHardLink(const Entry& entry);
   Status MakeNode(const Entry& entry);
+  /// Whether this layer has put something else in a directory's place, so that what was lower there is hidden.
+  bool IsHidden(const std::string& directory);
   Status MakeWhiteout(const std::string& path);
   Status MakeOpaque(const std::string& path);
   Status RemoveLower(const std::string& path);

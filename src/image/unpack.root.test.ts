@@ -344,9 +344,22 @@ describe("layers into one directory", () => {
     expect(list(await merged(lower, after))).toEqual(wanted);
     expect(list(await merged(lower, archive(file(".wh..wh..opq", ""), file("only", ""))))).toEqual(["only"]);
   });
-  test("a whiteout through a link stays inside, and takes the link, not its target", async () => {
+  test("a whiteout takes a link, not its target", async () => {
     const root = await merged(archive(file("t/f", "1"), symlink("l", "t")), archive(file(".wh.l", "")));
     expect(list(root)).toEqual(["t", "t/f"]);
+  });
+  test("what was in a directory that became a link or a file is whited out by some programs, too: to no effect", async () => {
+    const lower = archive(file("bin/ls", "1"), file("usr/bin/ls", "1"), file("d/f", "1"));
+    const upper = archive(
+      symlink("bin", "usr/bin"),
+      file("bin/.wh.ls", ""),
+      file("bin/.wh..wh..opq", ""),
+      file("d", "2"),
+      file("d/.wh.f", ""),
+    );
+    expect(list(await merged(lower, upper))).toEqual(["bin", "d", "usr", "usr/bin", "usr/bin/ls"]);
+    const { layers } = await unpackImage(image(lower, upper), store());
+    expect(list(layers[1] as string)).toEqual(["bin", "d"]);
   });
 });
 

@@ -1,18 +1,16 @@
+import { collectLeftovers, layerStore } from "../../image/store.ts";
 import { gc } from "../../lifecycle/gc.ts";
 import { writeAll } from "../../log/log.ts";
 import { defineCommand } from "../command.ts";
+import { storeOption } from "../unpack-options.ts";
 
 export const command = defineCommand({
   usage: "",
-  options: {},
+  options: storeOption,
   positionals: [0, 0],
-  run(_, { context }) {
-    writeAll(
-      1,
-      gc(context)
-        .map((line) => `${line}\n`)
-        .join(""),
-    );
+  run({ options }, { context }) {
+    const done = [...gc(context), ...collectLeftovers(layerStore(options.store))];
+    writeAll(1, done.map((line) => `${line}\n`).join(""));
     return 0;
   },
 });
