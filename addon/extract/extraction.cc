@@ -95,6 +95,34 @@ Status Extraction::Open(const std::string& parent, const std::string& name) {
   return Status::Ok();
 }
 
+std::vector<std::string> Extraction::untold() const {
+  std::vector<std::string> paths;
+  for (const auto& [inode, deferred] : directories_)
+    if (!deferred.told) paths.push_back(deferred.path);
+  return paths;
+}
+
+Status Extraction::Inherit(const LowerLayers& layers, const std::vector<std::string>& paths, uint64_t& made) {
+  made = 0;
+  const auto make = [&](const std::string& path, bool always) -> Status {
+    LowerLayers::Found found;
+    TSRUN_TRY(layers.Find(path, found));
+    if (!found.named || (found.uppermost && !always)) return Status::Ok();
+    Entry entry;
+    entry.meta = std::move(found.meta);
+    entry.path = path;
+    made++;
+    return MakeDirectory(entry);
+  };
+  for (const std::string& path : paths)
+    TSRUN_TRY(make(path, false));
+  if (made == 0) return Status::Ok();
+  // Those on the way: they would hide what is below, too.
+  for (const std::string& path : untold())
+    TSRUN_TRY(make(path, true));
+  return Status::Ok();
+}
+
 Status Extraction::Deliver(const std::string& directory, const std::string& name) {
   UniqueFd opened;
   if (!directory.empty()) {
@@ -275,6 +303,7 @@ Status Extraction::MakeDirectory(const Entry& entry) {
     TSRUN_TRY(EnterDirectory(place.parent, place.name, entry.path, fd, deferred));
   }
   deferred->meta = entry.meta;
+  deferred->told = true;
   if (options_.owners && fchown(fd.get(), entry.meta.uid, entry.meta.gid) != 0)
     return Status::Fail(Op::kFchown, errno, entry.path.c_str());
   if (options_.layers) {

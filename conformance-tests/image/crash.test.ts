@@ -37,18 +37,28 @@ async function unpackFor(ms: number | undefined, ...args: string[]): Promise<{ k
 }
 
 const layersIn = (path: string): string[] =>
-  existsSync(join(path, "layers/sha256")) ? readdirSync(join(path, "layers/sha256")).sort() : [];
+  existsSync(join(path, "layers/sha256"))
+    ? readdirSync(join(path, "layers/sha256"))
+        .filter((name) => !name.includes("."))
+        .sort()
+    : [];
+
+/** Without the times: of whiteouts, and of directories without an entry, no archive says them. */
+function layerTree(hex: string): Tree {
+  const tree = treeOf(join(store, "layers/sha256", hex)) as Record<string, object>;
+  return Object.fromEntries(Object.entries(tree).map(([name, entry]) => [name, { ...entry, mtime: "" }]));
+}
 
 here("killed at any moment", () => {
   test("layers are whole or not there; gc leaves nothing else; the next run makes the rest", async () => {
     const { ms } = await unpackFor(undefined, layout);
-    const whole = new Map<string, Tree>(layersIn(store).map((hex) => [hex, treeOf(join(store, "layers/sha256", hex))]));
-    expect(whole.size).toBe(3);
+    const whole = new Map<string, Tree>(layersIn(store).map((hex) => [hex, layerTree(hex)]));
+    expect(whole.size).toBe(4);
     for (let i = 0; i < POINTS; i++) {
       rmSync(store, { recursive: true });
       await unpackFor((ms * (i + 1)) / POINTS, layout);
       for (const hex of layersIn(store)) {
-        expect(differences(whole.get(hex) as Tree, treeOf(join(store, "layers/sha256", hex)))).toEqual([]);
+        expect(differences(whole.get(hex) as Tree, layerTree(hex))).toEqual([]);
       }
       if (i % 2 === 0) {
         run(RUNTIME, "gc", "--store", store);
