@@ -4,6 +4,7 @@
 
 #include "addon/base/status.h"
 #include "addon/base/unique_fd.h"
+#include "addon/extract/lower_layers.h"
 #include "addon/extract/records.h"
 #include "addon/extract/remove_tree.h"
 
@@ -40,6 +41,13 @@ public:
   /// Modes, attributes and times of the directories, deepest first; with `sync` then everything to the disk (syncfs).
   Status Finish(bool sync);
 
+  /// Paths of directories that no record names; after Finish.
+  [[nodiscard]] std::vector<std::string> untold() const;
+
+  /// Makes those of the paths that are in layers which do not name them, as a lower layer that names them has them.
+  /// `made` is how many.
+  Status Inherit(const LowerLayers& layers, const std::vector<std::string>& paths, uint64_t& made);
+
   /// Moves what was made to `<directory>/<name>`; "" is the parent of Open. Op::kRenameat with ENOTEMPTY or EEXIST when
   /// that is taken by something else than an empty directory.
   Status Deliver(const std::string& directory, const std::string& name);
@@ -55,6 +63,7 @@ private:
     std::string path;
     Metadata meta;
     bool opaque = false;
+    bool told = false; // by a record
   };
   /// The directory that a path's last component is in.
   struct Place {
@@ -70,6 +79,8 @@ private:
   Status MakeSymlink(const Entry& entry);
   Status MakeHardLink(const Entry& entry);
   Status MakeNode(const Entry& entry);
+  /// Whether this layer has put something else in a directory's place, so that what was lower there is hidden.
+  bool IsHidden(const std::string& directory);
   Status MakeWhiteout(const std::string& path);
   Status MakeOpaque(const std::string& path);
   Status RemoveLower(const std::string& path);

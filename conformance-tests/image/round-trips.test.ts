@@ -116,7 +116,7 @@ here("an image", () => {
   }, 120_000);
 
   test("in an OCI layout is what umoci makes of it", () => {
-    expect(Object.keys(wanted).length).toBeGreaterThan(300);
+    expect(Object.keys(wanted).length).toBeGreaterThan(200);
     expect(differences(wanted, unpacked(layout))).toEqual([]);
     expect(differences(wanted, unpacked(layout, "--reference", "latest"))).toEqual([]);
   });
@@ -145,7 +145,8 @@ here("an image", () => {
     const { status, stdout, stderr } = tsrun("--quiet", layout);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     const layers = stdout.trim().split("\n");
-    expect(layers).toHaveLength(3);
+    // One for directories that umoci's upper layers hold without an entry.
+    expect(layers).toHaveLength(4);
     const target = join(work, "overlay");
     mkdirSync(target);
     run("mount", "-t", "overlay", "overlay", "-o", `lowerdir=${[...layers].reverse().join(":")}`, target);

@@ -3,6 +3,7 @@
  *
  *     <store>/lock                          flock: shared by who uses layers, exclusive for who removes them
  *     <store>/layers/sha256/<hex>/          a layer, complete: it gets this name by rename, when it is on the disk
+ *     <store>/layers/sha256/<hex>.untold    names of directories that it holds without an entry of their own
  *     <store>/layers/sha256@<kind>/<hex>/   the same with other owners: the caller's, or shifted ones
  *     <store>/new/<pid>-<start time>-<n>/   being made or removed by that process; `gc` removes those of the dead
  *     <store>/new/<pid>-<start time>-<n>    a symbolic link: to what is being made elsewhere
@@ -10,7 +11,18 @@
  */
 
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Digest } from "../../spec-schemas/image.ts";
 import type { AbsPath } from "../core/brands.ts";
@@ -94,6 +106,39 @@ export function layerPath(store: LayerStore, diffId: Digest, rights: Rights): Ab
   const [algorithm, hex] = partsOf(diffId);
   if (algorithm !== "sha256") throw new TsrunError("unsupported", `layer ${diffId}: diff ids are sha256`);
   return join(store.path, "layers", kindOf(rights), hex) as AbsPath;
+}
+
+/**
+ * Where the directories are that layers hold and do not name, if the uppermost ones do not show them as lower ones name
+ * them: one more layer, for these layers alone.
+ */
+export function directoriesPath(layers: readonly AbsPath[]): AbsPath {
+  const [first = ""] = layers;
+  const names = layers.map((path) => basename(path)).join("\n");
+  const hex = createHash("sha256").update(`directories of\n${names}`).digest("hex");
+  return join(dirname(first), hex) as AbsPath;
+}
+
+const untoldPath = (layer: string): string => `${layer}.untold`;
+
+/** Before the layer itself is delivered, so that whoever finds the layer finds this. Throws `state-store`. */
+export function writeUntold(layer: AbsPath, untold: Uint8Array): void {
+  const path = untoldPath(layer);
+  try {
+    writeFileSync(`${path}.new`, untold, { mode: 0o600, flush: true });
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    throw storeError(`cannot write ${path}`, error);
+  }
+}
+
+/** Throws `state-store`. */
+export function readUntold(layer: AbsPath): Buffer {
+  try {
+    return readFileSync(untoldPath(layer));
+  } catch (error) {
+    throw storeError(`cannot read ${untoldPath(layer)}`, error);
+  }
 }
 
 export function hasLayer(path: AbsPath): boolean {
@@ -226,25 +271,34 @@ function removeElsewhere(path: string): void {
   removeTree(dirname(path), basename(path));
 }
 
+/** Of layers that are not there: their maker, or who removed them, was killed between the two. */
+function listStray(store: LayerStore): string[] {
+  const layers = new Set<string>(listLayers(store).map(({ path }) => path));
+  const directory = join(store.path, "layers");
+  return readNames(directory)
+    .flatMap((kind) => readNames(join(directory, kind)).map((name) => join(directory, kind, name)))
+    .filter((path) => /\.untold(?:\.new)?$/.test(path) && !layers.has(path.replace(/\.untold$/, "")));
+}
+
 /**
  * Removes layers that `isReferenced` does not want, and leftovers. A line for each. While somebody uses the store, layers
  * stay, and a line says so.
  */
 export function collectLayers(store: LayerStore, isReferenced: (layer: StoredLayer) => boolean): string[] {
   const done = collectLeftovers(store);
-  const unwanted = listLayers(store).filter((layer) => !isReferenced(layer));
-  if (unwanted.length === 0) return done;
+  const isUnwanted = (layer: StoredLayer): boolean => !isReferenced(layer);
+  if (!listLayers(store).some(isUnwanted) && listStray(store).length === 0) return done;
   const lock = lockDirectory(store.path, "try");
   if (lock === undefined) return [...done, `${store.path}: in use, layers stay for now`];
   try {
-    for (const layer of listLayers(store)) {
-      // Once more: a reference may have come before the lock.
-      if (isReferenced(layer)) continue;
+    // Asked again: a reference may have come before the lock.
+    for (const layer of listLayers(store).filter(isUnwanted)) {
       const name = ownName();
       renameSync(layer.path, join(store.path, "new", name));
       removeTree(join(store.path, "new"), name);
       done.push(`${layer.path}: removed`);
     }
+    for (const path of listStray(store)) rmSync(path, { force: true });
   } finally {
     lock.release();
   }

@@ -17,13 +17,16 @@ import { Records } from "./records.ts";
 import { rightsOf } from "./rights.ts";
 import {
   claimLayer,
+  directoriesPath,
   hasLayer,
   type LayerStore,
   layerPath,
   placeOf,
+  readUntold,
   useStore,
   workshopBeside,
   workshopIn,
+  writeUntold,
 } from "./store.ts";
 import { TarReader } from "./tar.ts";
 import { type Rights, type TreeOptions, TreeWriter } from "./tree.ts";
@@ -31,7 +34,10 @@ import { type Rights, type TreeOptions, TreeWriter } from "./tree.ts";
 export interface UnpackedImage {
   readonly config: ImageConfig;
   readonly configDigest: Digest;
-  /** Lowest first; each is a lower directory for overlayfs, with its whiteouts. */
+  /**
+   * Lowest first; each is a lower directory for overlayfs, with its whiteouts. There may be one more than the image has: of
+   * directories that layers hold without an entry of their own, as lower ones name them.
+   */
   readonly layers: readonly AbsPath[];
 }
 
@@ -64,10 +70,12 @@ export async function unpackImage(
     await inParallel([...sources.values()], async (layer) => {
       paths.set(layer.diffId, await unpackLayer(layer, store, job));
     });
+    const layers = image.layers.map(({ diffId }) => paths.get(diffId) as AbsPath);
+    const directories = await completeDirectories(layers, store, job);
     return {
       config: image.config,
       configDigest: image.configDigest,
-      layers: image.layers.map(({ diffId }) => paths.get(diffId) as AbsPath),
+      layers: directories === undefined ? layers : [...layers, directories],
     };
   } finally {
     lock.release();
@@ -106,8 +114,10 @@ async function unpackLayer(layer: LayerSource, store: LayerStore, job: Job): Pro
     try {
       await extract(layerBytes(layer, job), extraction, treeOptions(job, "overlay"));
       await finish(extraction, job, true);
+      const place = placeOf(path);
+      writeUntold(path, extraction.untold());
       // Taken: another maker was quicker, with the same.
-      extraction.deliver(placeOf(path));
+      extraction.deliver(place);
     } finally {
       extraction.discard();
     }
@@ -115,6 +125,33 @@ async function unpackLayer(layer: LayerSource, store: LayerStore, job: Job): Pro
     return path;
   } finally {
     claim.release();
+  }
+}
+
+/**
+ * A layer may hold a directory without saying what it is like (umoci names no parents): a default there would hide what a
+ * lower layer says, /root's mode for one. Undefined when there is none such.
+ */
+async function completeDirectories(
+  layers: readonly AbsPath[],
+  store: LayerStore,
+  job: Job,
+): Promise<AbsPath | undefined> {
+  const sources = layers.map((path) => ({ path, untold: readUntold(path) }));
+  if (layers.length < 2 || sources.every(({ untold }) => untold.length === 0)) return undefined;
+  const path = directoriesPath(layers);
+  if (hasLayer(path)) return path;
+  const options = { opaqueAttributes: [], layers: false };
+  const extraction = begin(workshopIn(store), "directories of the layers", job, options);
+  try {
+    if (extraction.inherit(sources) === 0) return undefined;
+    await finish(extraction, job, true);
+    const place = placeOf(path);
+    writeUntold(path, new Uint8Array());
+    extraction.deliver(place);
+    return path;
+  } finally {
+    extraction.discard();
   }
 }
 

@@ -27,6 +27,13 @@ export interface Extraction {
   finish(sync: boolean): Promise<void>;
   /** Attributes that the file system cannot hold. */
   lostAttributes(): number;
+  /** Paths of directories that no record names, each with a NUL behind it; after `finish`. */
+  untold(): Uint8Array;
+  /**
+   * Makes the directories that layers hold and do not name, as a lower layer that names them has them; how many. The
+   * layers from the lowest on, with what `untold` gave of each.
+   */
+  inherit(layers: readonly { readonly path: string; readonly untold: Uint8Array }[]): number;
   /**
    * Moves what was made to its place by rename; without a directory beside the workshop. False when something else than an
    * empty directory is there.
@@ -59,6 +66,15 @@ export function openExtraction(workshop: Workshop, what: string, options: Extrac
     apply: async (records, data) => check(await native.apply(records, data)),
     finish: async (sync) => check(await native.finish(sync)),
     lostAttributes: () => native.lostAttributes(),
+    untold: () => native.untold(),
+    inherit(layers) {
+      const made = native.inherit(
+        layers.map(({ path }) => path),
+        layers.map(({ untold }) => untold),
+      );
+      if (typeof made === "number") return made;
+      throw failure(what, made);
+    },
     deliver({ directory = "", name }) {
       const status = native.deliver(directory, name);
       const { ENOTEMPTY, EEXIST } = constants.errno;

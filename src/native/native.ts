@@ -120,6 +120,8 @@ interface NativeExtraction {
   open(parent: string, name: string): NativeStatus | undefined;
   apply(records: Uint8Array, data: Uint8Array): Promise<NativeStatus | undefined>;
   finish(sync: boolean): Promise<NativeStatus | undefined>;
+  untold(): Buffer;
+  inherit(directories: readonly string[], untold: readonly Uint8Array[]): number | NativeStatus;
   deliver(directory: string, name: string): NativeStatus | undefined;
   discard(): NativeStatus | undefined;
   lostAttributes(): number;
