@@ -2,9 +2,11 @@
 // they are checked again, and results go back as plain data. No globals: a .node file may serve several environments.
 #define NAPI_VERSION 8
 #define NODE_ADDON_API_DISABLE_DEPRECATED
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <napi.h>
+#include <set>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/xattr.h>
@@ -235,11 +237,13 @@ private:
 class ExtractionWrap : public Napi::ObjectWrap<ExtractionWrap> {
 public:
   static Napi::Function Define(Napi::Env env) {
-    return DefineClass(env, "Extraction",
-                       {InstanceMethod<&ExtractionWrap::Open>("open"), InstanceMethod<&ExtractionWrap::Apply>("apply"),
-                        InstanceMethod<&ExtractionWrap::Finish>("finish"),
-                        InstanceMethod<&ExtractionWrap::LostAttributes>("lostAttributes"),
-                        InstanceMethod<&ExtractionWrap::Close>("close")});
+    return DefineClass(
+        env, "Extraction",
+        {InstanceMethod<&ExtractionWrap::Open>("open"), InstanceMethod<&ExtractionWrap::Apply>("apply"),
+         InstanceMethod<&ExtractionWrap::Finish>("finish"), InstanceMethod<&ExtractionWrap::Untold>("untold"),
+         InstanceMethod<&ExtractionWrap::Inherit>("inherit"), InstanceMethod<&ExtractionWrap::Deliver>("deliver"),
+         InstanceMethod<&ExtractionWrap::Discard>("discard"),
+         InstanceMethod<&ExtractionWrap::LostAttributes>("lostAttributes")});
   }
 
   explicit ExtractionWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ExtractionWrap>(info) {
@@ -262,6 +266,10 @@ public:
 
 private:
   Napi::Value Closed(Napi::Env env) { return TypeError(env, "this extraction is closed"); }
+  static Napi::Value Result(Napi::Env env, const Status& status) {
+    if (status.ok()) return env.Undefined();
+    return StatusObject(env, status);
+  }
 
   static bool IsBytes(const Napi::Value& value) {
     return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
@@ -270,10 +278,9 @@ private:
   Napi::Value Open(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     if (!extraction_) return Closed(env);
-    if (info.Length() != 1 || !info[0].IsString()) return TypeError(env, "open: directory");
-    const Status status = extraction_->Open(info[0].As<Napi::String>().Utf8Value());
-    if (status.ok()) return env.Undefined();
-    return StatusObject(env, status);
+    if (info.Length() != 2 || !info[0].IsString() || !info[1].IsString()) return TypeError(env, "open: parent, name");
+    return Result(env,
+                  extraction_->Open(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value()));
   }
   /// apply(records: Uint8Array, data: Uint8Array); neither is to be changed before the promise is settled.
   Napi::Value Apply(const Napi::CallbackInfo& info) {
@@ -308,15 +315,62 @@ private:
     work->Queue();
     return promise;
   }
+  /// untold(): paths, each with a NUL behind it.
+  Napi::Value Untold(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    if (!extraction_) return Closed(env);
+    std::string all;
+    for (const std::string& path : extraction_->untold())
+      all.append(path).push_back('\0');
+    return Napi::Buffer<char>::Copy(env, all.data(), all.size());
+  }
+  /// inherit(directories, untold): of the layers from the lowest on, where they are and what `untold` gave of each;
+  /// gives how many directories it has made.
+  Napi::Value Inherit(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    if (!extraction_) return Closed(env);
+    if (info.Length() != 2 || !info[0].IsArray() || !info[1].IsArray())
+      return TypeError(env, "inherit: directories, untold");
+    const auto directories = info[0].As<Napi::Array>();
+    const auto untold = info[1].As<Napi::Array>();
+    tsrun::extract::LowerLayers layers;
+    std::set<std::string> paths;
+    for (uint32_t i = 0; i < directories.Length(); i++) {
+      const Napi::Value listed = untold.Get(i);
+      if (!directories.Get(i).IsString() || !IsBytes(listed)) return TypeError(env, "inherit: directories, untold");
+      const auto bytes = listed.As<Napi::Uint8Array>();
+      std::unordered_set<std::string> own;
+      const auto* at = reinterpret_cast<const char*>(bytes.Data()); // bytes as they are
+      const auto* end = at + bytes.ByteLength();
+      for (const char* nul = at; (nul = std::find(at, end, '\0')) != end; at = nul + 1)
+        own.emplace(at, nul);
+      paths.insert(own.begin(), own.end());
+      const Status status = layers.Add(directories.Get(i).As<Napi::String>().Utf8Value(), std::move(own));
+      if (!status.ok()) return StatusObject(env, status);
+    }
+    uint64_t made = 0;
+    const Status status = extraction_->Inherit(layers, {paths.begin(), paths.end()}, made);
+    if (!status.ok()) return StatusObject(env, status);
+    return Napi::Number::New(env, static_cast<double>(made));
+  }
+  Napi::Value Deliver(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    if (!extraction_) return Closed(env);
+    if (info.Length() != 2 || !info[0].IsString() || !info[1].IsString())
+      return TypeError(env, "deliver: directory, name");
+    return Result(env,
+                  extraction_->Deliver(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value()));
+  }
+  Napi::Value Discard(const Napi::CallbackInfo& info) {
+    if (!extraction_) return Closed(info.Env());
+    const Status status = extraction_->Discard();
+    extraction_.reset();
+    return Result(info.Env(), status);
+  }
   Napi::Value LostAttributes(const Napi::CallbackInfo& info) {
     if (!extraction_) return Closed(info.Env());
     return Napi::Number::New(info.Env(), static_cast<double>(extraction_->lost_attributes()));
   }
-  Napi::Value Close(const Napi::CallbackInfo& info) {
-    extraction_.reset();
-    return info.Env().Undefined();
-  }
-
   std::shared_ptr<tsrun::extract::Extraction> extraction_;
 };
 

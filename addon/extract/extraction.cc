@@ -11,14 +11,15 @@
 namespace tsrun::extract {
 namespace {
 
+constexpr const char* kRootName = "root";
 constexpr uint32_t kDefaultMode = 0755;
 /// openat2 gives EAGAIN when a rename anywhere came between it and a `..` in a link.
 constexpr int kMaxTries = 128;
 
-int OpenInRoot(int root, const char* path, uint64_t flags) {
+int OpenInRoot(int root, const char* path, uint64_t flags, uint64_t resolve = 0) {
   int fd = -1;
   for (int i = 0; i < kMaxTries; i++) {
-    fd = sys::Openat2(root, path, flags | O_CLOEXEC, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    fd = sys::Openat2(root, path, flags | O_CLOEXEC, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve);
     if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) break;
   }
   return fd;
@@ -37,6 +38,25 @@ bool MayBeLost(const std::string& name) {
   return name.starts_with("user.") || name.starts_with("system.posix_acl_");
 }
 
+std::string ParentOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+const char* NameIn(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return path.c_str() + (slash == std::string::npos ? 0 : slash + 1);
+}
+
+/// A directory that a whiteout is about, as it is or not at all: a link in its place is this layer's or one that no
+/// layer's differences go through, and what it leads to is not meant. `missing` when there is none.
+Status OpenForWhiteout(int root, const std::string& path, UniqueFd& out, bool& missing) {
+  out.reset(OpenInRoot(root, path.c_str(), O_RDONLY | O_DIRECTORY, RESOLVE_NO_SYMLINKS));
+  missing = !out.valid();
+  if (out.valid() || errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return Status::Ok();
+  return Status::Fail(Op::kOpenat2, errno, path.c_str());
+}
+
 /// Of a directory that no entry names.
 Metadata Untold() {
   Metadata meta;
@@ -51,16 +71,80 @@ Status Malformed() {
 
 } // namespace
 
-Status Extraction::Open(const std::string& directory) {
-  root_.reset(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!root_.valid()) return Status::Fail(Op::kOpen, errno, directory.c_str());
+Status Extraction::Open(const std::string& parent, const std::string& name) {
+  outside_.reset(open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!outside_.valid()) return Status::Fail(Op::kOpen, errno, parent.c_str());
+  if (mkdirat(outside_.get(), name.c_str(), 0700) != 0) return Status::Fail(Op::kMkdirat, errno, parent.c_str());
+  workshop_.reset(openat(outside_.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!workshop_.valid()) return Status::Fail(Op::kOpen, errno, parent.c_str());
+  workshop_name_ = name;
   struct stat st;
-  if (fstat(root_.get(), &st) != 0) return Status::Fail(Op::kFstat, errno, directory.c_str());
+  if (fstat(workshop_.get(), &st) != 0) return Status::Fail(Op::kFstat, errno, parent.c_str());
+  // Not what we have made: the owner of `parent` was quicker.
+  if (st.st_uid != geteuid() || (st.st_mode & 0077) != 0)
+    return Status::Fail(Op::kVerify, EPERM, parent.c_str(), 0, "the temporary directory was replaced");
+  if (mkdirat(workshop_.get(), kRootName, 0700) != 0) return Status::Fail(Op::kMkdirat, errno, parent.c_str());
+  root_.reset(openat(workshop_.get(), kRootName, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!root_.valid()) return Status::Fail(Op::kOpen, errno, parent.c_str());
+  if (fstat(root_.get(), &st) != 0) return Status::Fail(Op::kFstat, errno, parent.c_str());
   const UniqueFd probe(OpenInRoot(root_.get(), ".", O_PATH | O_DIRECTORY));
-  if (!probe.valid()) return Status::Fail(Op::kOpenat2, errno, directory.c_str());
+  if (!probe.valid()) return Status::Fail(Op::kOpenat2, errno, parent.c_str());
   if (options_.owners && fchown(root_.get(), options_.uid, options_.gid) != 0)
-    return Status::Fail(Op::kFchown, errno, directory.c_str());
+    return Status::Fail(Op::kFchown, errno, parent.c_str());
   directories_[st.st_ino] = {.path = "", .meta = Untold(), .opaque = false};
+  return Status::Ok();
+}
+
+std::vector<std::string> Extraction::untold() const {
+  std::vector<std::string> paths;
+  for (const auto& [inode, deferred] : directories_)
+    if (!deferred.told) paths.push_back(deferred.path);
+  return paths;
+}
+
+Status Extraction::Inherit(const LowerLayers& layers, const std::vector<std::string>& paths, uint64_t& made) {
+  made = 0;
+  const auto make = [&](const std::string& path, bool always) -> Status {
+    LowerLayers::Found found;
+    TSRUN_TRY(layers.Find(path, found));
+    if (!found.named || (found.uppermost && !always)) return Status::Ok();
+    Entry entry;
+    entry.meta = std::move(found.meta);
+    entry.path = path;
+    made++;
+    return MakeDirectory(entry);
+  };
+  for (const std::string& path : paths)
+    TSRUN_TRY(make(path, false));
+  if (made == 0) return Status::Ok();
+  // Those on the way: they would hide what is below, too.
+  for (const std::string& path : untold())
+    TSRUN_TRY(make(path, true));
+  return Status::Ok();
+}
+
+Status Extraction::Deliver(const std::string& directory, const std::string& name) {
+  UniqueFd opened;
+  if (!directory.empty()) {
+    opened.reset(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!opened.valid()) return Status::Fail(Op::kOpen, errno, directory.c_str());
+  }
+  const int to = directory.empty() ? outside_.get() : opened.get();
+  if (renameat(workshop_.get(), kRootName, to, name.c_str()) != 0)
+    return Status::Fail(Op::kRenameat, errno, name.c_str());
+  return Status::Ok();
+}
+
+Status Extraction::Discard() {
+  Forget();
+  file_.reset();
+  root_.reset();
+  if (!workshop_.valid()) return Status::Ok();
+  TSRUN_TRY(RemoveTree(workshop_.get(), kRootName));
+  workshop_.reset();
+  // Whoever owns the directory around it may have moved it away.
+  if (unlinkat(outside_.get(), workshop_name_.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT && errno != ENOTDIR)
+    return Status::Fail(Op::kRmdir, errno, workshop_name_.c_str());
   return Status::Ok();
 }
 
@@ -219,6 +303,7 @@ Status Extraction::MakeDirectory(const Entry& entry) {
     TSRUN_TRY(EnterDirectory(place.parent, place.name, entry.path, fd, deferred));
   }
   deferred->meta = entry.meta;
+  deferred->told = true;
   if (options_.owners && fchown(fd.get(), entry.meta.uid, entry.meta.gid) != 0)
     return Status::Fail(Op::kFchown, errno, entry.path.c_str());
   if (options_.layers) {
@@ -343,11 +428,9 @@ Status Extraction::MakeSymlink(const Entry& entry) {
 }
 
 Status Extraction::MakeHardLink(const Entry& entry) {
-  const size_t slash = entry.target.rfind('/');
-  const bool top = slash == std::string::npos;
-  const UniqueFd from(OpenInRoot(root_.get(), top ? "." : entry.target.substr(0, slash).c_str(), O_PATH | O_DIRECTORY));
+  const UniqueFd from(OpenInRoot(root_.get(), ParentOf(entry.target).c_str(), O_PATH | O_DIRECTORY));
   if (!from.valid()) return Status::Fail(Op::kLinkat, errno, entry.target.c_str(), 0, entry.path.c_str());
-  const char* name = entry.target.c_str() + (top ? 0 : slash + 1);
+  const char* name = NameIn(entry.target);
   struct stat target;
   if (fstatat(from.get(), name, &target, AT_SYMLINK_NOFOLLOW) != 0)
     return Status::Fail(Op::kLinkat, errno, entry.target.c_str(), 0, entry.path.c_str());
@@ -384,7 +467,14 @@ Status Extraction::MakeNode(const Entry& entry) {
   return FinishSpecial(place, entry);
 }
 
+bool Extraction::IsHidden(const std::string& directory) {
+  if (directory.empty() || directory == ".") return false;
+  const UniqueFd fd(OpenInRoot(root_.get(), directory.c_str(), O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS));
+  return !fd.valid() && (errno == ENOTDIR || errno == ELOOP);
+}
+
 Status Extraction::MakeWhiteout(const std::string& path) {
+  if (IsHidden(ParentOf(path))) return Status::Ok();
   Place place;
   TSRUN_TRY(Find(path, place));
   struct stat st;
@@ -401,6 +491,7 @@ Status Extraction::MakeWhiteout(const std::string& path) {
 
 Status Extraction::MakeOpaque(const std::string& path) {
   if (path.empty()) return Malformed(); // overlayfs merges the roots of its layers, whatever they say
+  if (IsHidden(path)) return Status::Ok();
   Place place;
   TSRUN_TRY(Find(path, place));
   UniqueFd fd;
@@ -416,19 +507,19 @@ Status Extraction::MakeOpaque(const std::string& path) {
 }
 
 Status Extraction::RemoveLower(const std::string& path) {
-  Place place;
-  TSRUN_TRY(Find(path, place));
-  ForgetIfBelow(place);
-  return RemoveExcept(place.parent, place.name, made_);
+  Forget();
+  UniqueFd parent;
+  bool missing;
+  TSRUN_TRY(OpenForWhiteout(root_.get(), ParentOf(path), parent, missing));
+  return missing ? Status::Ok() : RemoveExcept(parent.get(), NameIn(path), made_);
 }
 
 Status Extraction::RemoveLowerInside(const std::string& path) {
-  const UniqueFd directory(
-      OpenInRoot(root_.get(), path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  if (!directory.valid())
-    return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? Status::Ok()
-                                                                 : Status::Fail(Op::kOpenat2, errno, path.c_str());
-  return RemoveInsideExcept(directory.get(), made_);
+  Forget();
+  UniqueFd directory;
+  bool missing;
+  TSRUN_TRY(OpenForWhiteout(root_.get(), path.empty() ? "." : path, directory, missing));
+  return missing ? Status::Ok() : RemoveInsideExcept(directory.get(), made_);
 }
 
 Status Extraction::Finish(bool sync) {

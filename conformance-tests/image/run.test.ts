@@ -128,6 +128,26 @@ suite("an image's configuration", () => {
   });
 });
 
+suite("other forms of an image", () => {
+  // Skipped where skopeo is not installed: it makes the archives.
+  const hasSkopeo = spawnSync("skopeo", ["--version"]).error === undefined;
+  (hasSkopeo ? test.each : test.skip.each)(["docker-archive", "oci-archive", "oci"])("%s", (form) => {
+    const to = join(box.work, box.id());
+    const name = form === "docker-archive" ? ":tests:latest" : "";
+    const copied = spawnSync("skopeo", ["copy", "--insecure-policy", `oci:${image}`, `${form}:${to}${name}`], {
+      encoding: "utf8",
+    });
+    expect(copied.stderr).toBe("");
+    expect(output([], [], to)).toBe("hello\n1000\n1001 33\n/srv\n/srv\n");
+  });
+  test("a plain archive is none", () => {
+    const tar = join(box.work, "rootfs.tar");
+    expect(spawnSync("tar", ["-C", layer({ file: "" }), "-cf", tar, "."]).status).toBe(0);
+    expect(run([], [], tar).stderr).toMatch(/is a plain archive of files, not an image\n.*tsrun unpack/);
+    expect(run([], [], join(box.work, "nothing")).stderr).toMatch(/nothing/);
+  });
+});
+
 suite("the root", () => {
   test("is shared, and each container sees only its own writes", () => {
     output([]); // the layers are in the store
@@ -333,6 +353,14 @@ suite("a bundle", () => {
       expect.stringMatching(/no bundle that tsrun bundle create has made/),
     ]);
     expect(readdirSync(bundle)).toEqual(["file"]);
+    const both = join(box.work, box.id());
+    const create = `${RUNTIME} --root ${box.root} bundle create --store ${store} ${image} ${both}`;
+    const raced = spawnSync("sh", ["-c", `${create} & ${create}; first=$?; wait $!; echo $((first + $?))`], {
+      encoding: "utf8",
+    });
+    expect([raced.stdout, raced.stderr]).toEqual(["1\n", expect.stringMatching(/it is not empty/)]);
+    expect(box.ok(["validate", both]).stdout).toMatch(/no problems/);
+    box.ok(["bundle", "remove", both, "--store", store]);
   });
 });
 

@@ -14,7 +14,7 @@ export const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/
  * Beginnings of annotations by which a label could have a runtime do something on the host: hooks' output, sockets and
  * groups (tsrun, crun), properties of systemd units (runc, crun), options of CRIU (runc).
  */
-const unsafeAnnotations = ["run.oci.", "org.systemd.property.", "org.criu."];
+const unsafeAnnotations = ["run.oci.", "org.systemd.", "org.criu."];
 
 export interface Converted {
   readonly process: {

@@ -3,6 +3,7 @@
  *
  *     <store>/lock                          flock: shared by who uses layers, exclusive for who removes them
  *     <store>/layers/sha256/<hex>/          a layer, complete: it gets this name by rename, when it is on the disk
+ *     <store>/layers/sha256/<hex>.untold    names of directories that it holds without an entry of their own
  *     <store>/layers/sha256@<kind>/<hex>/   the same with other owners: the caller's, or shifted ones
  *     <store>/new/<pid>-<start time>-<n>/   being made or removed by that process; `gc` removes those of the dead
  *     <store>/new/<pid>-<start time>-<n>    a symbolic link: to what is being made elsewhere
@@ -10,14 +11,25 @@
  */
 
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Digest } from "../../spec-schemas/image.ts";
 import type { AbsPath } from "../core/brands.ts";
 import { errorCode, reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { isAlive, ownIdentity } from "../host/process.ts";
-import { removeTree } from "../native/extraction.ts";
+import { removeTree, type Workshop } from "../native/extraction.ts";
 import { type DirectoryLock, lockDirectory } from "../native/native.ts";
 import { partsOf } from "./digest.ts";
 import type { Rights } from "./tree.ts";
@@ -96,6 +108,39 @@ export function layerPath(store: LayerStore, diffId: Digest, rights: Rights): Ab
   return join(store.path, "layers", kindOf(rights), hex) as AbsPath;
 }
 
+/**
+ * Where the directories are that layers hold and do not name, if the uppermost ones do not show them as lower ones name
+ * them: one more layer, for these layers alone.
+ */
+export function directoriesPath(layers: readonly AbsPath[]): AbsPath {
+  const [first = ""] = layers;
+  const names = layers.map((path) => basename(path)).join("\n");
+  const hex = createHash("sha256").update(`directories of\n${names}`).digest("hex");
+  return join(dirname(first), hex) as AbsPath;
+}
+
+const untoldPath = (layer: string): string => `${layer}.untold`;
+
+/** Before the layer itself is delivered, so that whoever finds the layer finds this. Throws `state-store`. */
+export function writeUntold(layer: AbsPath, untold: Uint8Array): void {
+  const path = untoldPath(layer);
+  try {
+    writeFileSync(`${path}.new`, untold, { mode: 0o600, flush: true });
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    throw storeError(`cannot write ${path}`, error);
+  }
+}
+
+/** Throws `state-store`. */
+export function readUntold(layer: AbsPath): Buffer {
+  try {
+    return readFileSync(untoldPath(layer));
+  } catch (error) {
+    throw storeError(`cannot read ${untoldPath(layer)}`, error);
+  }
+}
+
 export function hasLayer(path: AbsPath): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
@@ -108,72 +153,38 @@ function ownName(): string {
   return `${pid}-${startTime}-${count++}`;
 }
 
-/** A directory of ours in which something is made. */
-export interface Workshop {
-  /** The directory to fill; 0700 in one that is 0700, so that nobody else gets into it. */
-  readonly path: AbsPath;
-  /**
-   * Moves what was made to its place. False when that is taken already. Throws `state-store`.
-   */
-  deliver(to: string): boolean;
-  /** Removes what is left. */
-  close(): void;
-}
-
-/** Makes a directory for a layer. Throws `state-store`. */
-export function openWorkshop(store: LayerStore): Workshop {
-  return workshopAt(join(store.path, "new"), ownName(), () => {});
+/** Where a layer is made. */
+export function workshopIn(store: LayerStore): Workshop {
+  return { parent: join(store.path, "new"), name: ownName() };
 }
 
 const ELSEWHERE = ".tsrun-unpack-";
 
 /**
- * Makes a directory beside a target outside the store. The store has a link to it, so that gc finds it. Throws
- * `state-store`.
+ * Where something is made that gets its place outside of the store; the store has a link to it until `forget`, so that gc
+ * finds it. Throws `state-store`.
  */
-export function openWorkshopBeside(store: LayerStore, target: string): Workshop {
-  const parent = dirname(target);
-  const name = ownName();
-  const link = join(store.path, "new", name);
+export function workshopBeside(store: LayerStore, target: string): Workshop & { forget(): void } {
+  const own = ownName();
+  const workshop = { parent: dirname(target), name: ELSEWHERE + own };
+  const link = join(store.path, "new", own);
   try {
-    symlinkSync(join(parent, ELSEWHERE + name), link);
+    symlinkSync(join(workshop.parent, workshop.name), link);
   } catch (error) {
     throw storeError(`cannot write to the layer store ${store.path}`, error);
   }
-  try {
-    return workshopAt(parent, ELSEWHERE + name, () => unlinkSync(link));
-  } catch (error) {
-    unlinkSync(link);
-    throw error;
-  }
+  return { ...workshop, forget: () => unlinkSync(link) };
 }
 
-function workshopAt(parent: string, name: string, closed: () => void): Workshop {
-  const path = join(parent, name, "root");
+/** Makes the directory that a layer is delivered to, and says which. */
+export function placeOf(layer: AbsPath): { readonly directory: string; readonly name: string } {
+  const directory = dirname(layer);
   try {
-    mkdirSync(join(parent, name), { mode: 0o700 });
-    mkdirSync(path, { mode: 0o700 });
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw storeError(`cannot make a directory in ${parent}`, error);
+    throw storeError(`cannot make ${directory}`, error);
   }
-  return {
-    path: path as AbsPath,
-    deliver(to) {
-      try {
-        mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
-        renameSync(path, to);
-        return true;
-      } catch (error) {
-        // rename(2) replaces an empty directory only.
-        if (errorCode(error) === "ENOTEMPTY" || errorCode(error) === "EEXIST") return false;
-        throw storeError(`cannot move what was unpacked to ${to}`, error);
-      }
-    },
-    close() {
-      removeTree(parent, name);
-      closed();
-    },
-  };
+  return { directory, name: basename(layer) };
 }
 
 /** How often somebody who waits for another maker of a layer looks again. */
@@ -260,25 +271,34 @@ function removeElsewhere(path: string): void {
   removeTree(dirname(path), basename(path));
 }
 
+/** Of layers that are not there: their maker, or who removed them, was killed between the two. */
+function listStray(store: LayerStore): string[] {
+  const layers = new Set<string>(listLayers(store).map(({ path }) => path));
+  const directory = join(store.path, "layers");
+  return readNames(directory)
+    .flatMap((kind) => readNames(join(directory, kind)).map((name) => join(directory, kind, name)))
+    .filter((path) => /\.untold(?:\.new)?$/.test(path) && !layers.has(path.replace(/\.untold$/, "")));
+}
+
 /**
  * Removes layers that `isReferenced` does not want, and leftovers. A line for each. While somebody uses the store, layers
  * stay, and a line says so.
  */
 export function collectLayers(store: LayerStore, isReferenced: (layer: StoredLayer) => boolean): string[] {
   const done = collectLeftovers(store);
-  const unwanted = listLayers(store).filter((layer) => !isReferenced(layer));
-  if (unwanted.length === 0) return done;
+  const isUnwanted = (layer: StoredLayer): boolean => !isReferenced(layer);
+  if (!listLayers(store).some(isUnwanted) && listStray(store).length === 0) return done;
   const lock = lockDirectory(store.path, "try");
   if (lock === undefined) return [...done, `${store.path}: in use, layers stay for now`];
   try {
-    for (const layer of listLayers(store)) {
-      // Once more: a reference may have come before the lock.
-      if (isReferenced(layer)) continue;
+    // Asked again: a reference may have come before the lock.
+    for (const layer of listLayers(store).filter(isUnwanted)) {
       const name = ownName();
       renameSync(layer.path, join(store.path, "new", name));
       removeTree(join(store.path, "new"), name);
       done.push(`${layer.path}: removed`);
     }
+    for (const path of listStray(store)) rmSync(path, { force: true });
   } finally {
     lock.release();
   }

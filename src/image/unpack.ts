@@ -6,7 +6,7 @@ import type { Digest, ImageConfig } from "../../spec-schemas/image.ts";
 import type { AbsPath } from "../core/brands.ts";
 import { errorCode, reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
-import { type Extraction, openExtraction } from "../native/extraction.ts";
+import { type Extraction, openExtraction, type Workshop } from "../native/extraction.ts";
 import { decompress } from "./decompress.ts";
 import { verified } from "./digest.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
@@ -17,12 +17,16 @@ import { Records } from "./records.ts";
 import { rightsOf } from "./rights.ts";
 import {
   claimLayer,
+  directoriesPath,
   hasLayer,
   type LayerStore,
   layerPath,
-  openWorkshop,
-  openWorkshopBeside,
+  placeOf,
+  readUntold,
   useStore,
+  workshopBeside,
+  workshopIn,
+  writeUntold,
 } from "./store.ts";
 import { TarReader } from "./tar.ts";
 import { type Rights, type TreeOptions, TreeWriter } from "./tree.ts";
@@ -30,7 +34,10 @@ import { type Rights, type TreeOptions, TreeWriter } from "./tree.ts";
 export interface UnpackedImage {
   readonly config: ImageConfig;
   readonly configDigest: Digest;
-  /** Lowest first; each is a lower directory for overlayfs, with its whiteouts. */
+  /**
+   * Lowest first; each is a lower directory for overlayfs, with its whiteouts. There may be one more than the image has: of
+   * directories that layers hold without an entry of their own, as lower ones name them.
+   */
   readonly layers: readonly AbsPath[];
 }
 
@@ -63,10 +70,12 @@ export async function unpackImage(
     await inParallel([...sources.values()], async (layer) => {
       paths.set(layer.diffId, await unpackLayer(layer, store, job));
     });
+    const layers = image.layers.map(({ diffId }) => paths.get(diffId) as AbsPath);
+    const directories = await completeDirectories(layers, store, job);
     return {
       config: image.config,
       configDigest: image.configDigest,
-      layers: image.layers.map(({ diffId }) => paths.get(diffId) as AbsPath),
+      layers: directories === undefined ? layers : [...layers, directories],
     };
   } finally {
     lock.release();
@@ -99,25 +108,50 @@ async function unpackLayer(layer: LayerSource, store: LayerStore, job: Job): Pro
       progress?.done(layer.diffId, "reused");
       return path;
     }
-    const workshop = openWorkshop(store);
+    // overlayfs reads trusted.* in the initial user namespace, user.* in others (mount option userxattr).
+    const opaqueAttributes = [...(job.rights.trusted ? ["trusted.overlay.opaque"] : []), "user.overlay.opaque"];
+    const extraction = begin(workshopIn(store), `layer ${layer.diffId}`, job, { opaqueAttributes, layers: false });
     try {
-      // overlayfs reads trusted.* in the initial user namespace, user.* in others (mount option userxattr).
-      const opaqueAttributes = [...(job.rights.trusted ? ["trusted.overlay.opaque"] : []), "user.overlay.opaque"];
-      const extraction = begin(workshop.path, `layer ${layer.diffId}`, job, { opaqueAttributes, layers: false });
-      try {
-        await extract(layerBytes(layer, job), extraction, treeOptions(job, "overlay"));
-        await finish(extraction, job, true);
-      } finally {
-        extraction.close();
-      }
-      workshop.deliver(path);
+      await extract(layerBytes(layer, job), extraction, treeOptions(job, "overlay"));
+      await finish(extraction, job, true);
+      const place = placeOf(path);
+      writeUntold(path, extraction.untold());
+      // Taken: another maker was quicker, with the same.
+      extraction.deliver(place);
     } finally {
-      workshop.close();
+      extraction.discard();
     }
     progress?.done(layer.diffId, "unpacked");
     return path;
   } finally {
     claim.release();
+  }
+}
+
+/**
+ * A layer may hold a directory without saying what it is like (umoci names no parents): a default there would hide what a
+ * lower layer says, /root's mode for one. Undefined when there is none such.
+ */
+async function completeDirectories(
+  layers: readonly AbsPath[],
+  store: LayerStore,
+  job: Job,
+): Promise<AbsPath | undefined> {
+  const sources = layers.map((path) => ({ path, untold: readUntold(path) }));
+  if (layers.length < 2 || sources.every(({ untold }) => untold.length === 0)) return undefined;
+  const path = directoriesPath(layers);
+  if (hasLayer(path)) return path;
+  const options = { opaqueAttributes: [], layers: false };
+  const extraction = begin(workshopIn(store), "directories of the layers", job, options);
+  try {
+    if (extraction.inherit(sources) === 0) return undefined;
+    await finish(extraction, job, true);
+    const place = placeOf(path);
+    writeUntold(path, new Uint8Array());
+    extraction.deliver(place);
+    return path;
+  } finally {
+    extraction.discard();
   }
 }
 
@@ -135,32 +169,34 @@ export async function unpackTree(
   const target = checkTarget(directory);
   const lock = useStore(store);
   try {
-    const workshop = openWorkshopBeside(store, target);
+    const workshop = workshopBeside(store, target);
     try {
-      const layers = source.kind === "image";
-      const extraction = begin(workshop.path, source.path, job, { opaqueAttributes: [], layers });
-      try {
-        if (source.kind === "rootfs") {
-          await extract(archiveBytes(source, job), extraction, treeOptions(job, "none"));
-        } else {
-          for (const layer of source.layers) {
-            await extract(layerBytes(layer, job), extraction, treeOptions(job, "remove"));
-            job.options.progress?.done(layer.diffId, "unpacked");
-          }
-        }
-        await finish(extraction, job, false);
-      } finally {
-        extraction.close();
-      }
-      if (!workshop.deliver(target)) throw notEmpty(target);
+      await makeTree(source, target, workshop, job);
     } finally {
-      workshop.close();
+      workshop.forget();
     }
   } finally {
     lock.release();
   }
   if (source.kind === "rootfs") options.progress?.done(source.path, "unpacked");
   return target;
+}
+
+async function makeTree(source: Image | RootfsArchive, target: AbsPath, workshop: Workshop, job: Job): Promise<void> {
+  const extraction = begin(workshop, source.path, job, { opaqueAttributes: [], layers: source.kind === "image" });
+  try {
+    if (source.kind === "rootfs") await extract(archiveBytes(source, job), extraction, treeOptions(job, "none"));
+    else {
+      for (const layer of source.layers) {
+        await extract(layerBytes(layer, job), extraction, treeOptions(job, "remove"));
+        job.options.progress?.done(layer.diffId, "unpacked");
+      }
+    }
+    await finish(extraction, job, false);
+    if (!extraction.deliver({ name: basename(target) })) throw notEmpty(target);
+  } finally {
+    extraction.discard();
+  }
 }
 
 const notEmpty = (path: string): TsrunError =>
@@ -184,13 +220,13 @@ function checkTarget(directory: string): AbsPath {
 }
 
 function begin(
-  directory: AbsPath,
+  workshop: Workshop,
   what: string,
   { rights }: Job,
   options: { readonly opaqueAttributes: readonly string[]; readonly layers: boolean },
 ): Extraction {
   const ids = rights.mappings;
-  return openExtraction(directory, what, {
+  return openExtraction(workshop, what, {
     owners: rights.owners,
     uid: rights.owners ? shiftId(0, ids?.uids, "uid") : 0,
     gid: rights.owners ? shiftId(0, ids?.gids, "gid") : 0,
