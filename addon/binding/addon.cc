@@ -238,8 +238,9 @@ public:
     return DefineClass(env, "Extraction",
                        {InstanceMethod<&ExtractionWrap::Open>("open"), InstanceMethod<&ExtractionWrap::Apply>("apply"),
                         InstanceMethod<&ExtractionWrap::Finish>("finish"),
-                        InstanceMethod<&ExtractionWrap::LostAttributes>("lostAttributes"),
-                        InstanceMethod<&ExtractionWrap::Close>("close")});
+                        InstanceMethod<&ExtractionWrap::Deliver>("deliver"),
+                        InstanceMethod<&ExtractionWrap::Discard>("discard"),
+                        InstanceMethod<&ExtractionWrap::LostAttributes>("lostAttributes")});
   }
 
   explicit ExtractionWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ExtractionWrap>(info) {
@@ -262,6 +263,10 @@ public:
 
 private:
   Napi::Value Closed(Napi::Env env) { return TypeError(env, "this extraction is closed"); }
+  static Napi::Value Result(Napi::Env env, const Status& status) {
+    if (status.ok()) return env.Undefined();
+    return StatusObject(env, status);
+  }
 
   static bool IsBytes(const Napi::Value& value) {
     return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
@@ -270,10 +275,9 @@ private:
   Napi::Value Open(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     if (!extraction_) return Closed(env);
-    if (info.Length() != 1 || !info[0].IsString()) return TypeError(env, "open: directory");
-    const Status status = extraction_->Open(info[0].As<Napi::String>().Utf8Value());
-    if (status.ok()) return env.Undefined();
-    return StatusObject(env, status);
+    if (info.Length() != 2 || !info[0].IsString() || !info[1].IsString()) return TypeError(env, "open: parent, name");
+    return Result(env,
+                  extraction_->Open(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value()));
   }
   /// apply(records: Uint8Array, data: Uint8Array); neither is to be changed before the promise is settled.
   Napi::Value Apply(const Napi::CallbackInfo& info) {
@@ -308,15 +312,24 @@ private:
     work->Queue();
     return promise;
   }
+  Napi::Value Deliver(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    if (!extraction_) return Closed(env);
+    if (info.Length() != 2 || !info[0].IsString() || !info[1].IsString())
+      return TypeError(env, "deliver: directory, name");
+    return Result(env,
+                  extraction_->Deliver(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value()));
+  }
+  Napi::Value Discard(const Napi::CallbackInfo& info) {
+    if (!extraction_) return Closed(info.Env());
+    const Status status = extraction_->Discard();
+    extraction_.reset();
+    return Result(info.Env(), status);
+  }
   Napi::Value LostAttributes(const Napi::CallbackInfo& info) {
     if (!extraction_) return Closed(info.Env());
     return Napi::Number::New(info.Env(), static_cast<double>(extraction_->lost_attributes()));
   }
-  Napi::Value Close(const Napi::CallbackInfo& info) {
-    extraction_.reset();
-    return info.Env().Undefined();
-  }
-
   std::shared_ptr<tsrun::extract::Extraction> extraction_;
 };
 

@@ -11,6 +11,7 @@
 namespace tsrun::extract {
 namespace {
 
+constexpr const char* kRootName = "root";
 constexpr uint32_t kDefaultMode = 0755;
 /// openat2 gives EAGAIN when a rename anywhere came between it and a `..` in a link.
 constexpr int kMaxTries = 128;
@@ -51,16 +52,52 @@ Status Malformed() {
 
 } // namespace
 
-Status Extraction::Open(const std::string& directory) {
-  root_.reset(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!root_.valid()) return Status::Fail(Op::kOpen, errno, directory.c_str());
+Status Extraction::Open(const std::string& parent, const std::string& name) {
+  outside_.reset(open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!outside_.valid()) return Status::Fail(Op::kOpen, errno, parent.c_str());
+  if (mkdirat(outside_.get(), name.c_str(), 0700) != 0) return Status::Fail(Op::kMkdirat, errno, parent.c_str());
+  workshop_.reset(openat(outside_.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!workshop_.valid()) return Status::Fail(Op::kOpen, errno, parent.c_str());
+  workshop_name_ = name;
   struct stat st;
-  if (fstat(root_.get(), &st) != 0) return Status::Fail(Op::kFstat, errno, directory.c_str());
+  if (fstat(workshop_.get(), &st) != 0) return Status::Fail(Op::kFstat, errno, parent.c_str());
+  // Not what we have made: the owner of `parent` was quicker.
+  if (st.st_uid != geteuid() || (st.st_mode & 0077) != 0)
+    return Status::Fail(Op::kVerify, EPERM, parent.c_str(), 0, "the temporary directory was replaced");
+  if (mkdirat(workshop_.get(), kRootName, 0700) != 0) return Status::Fail(Op::kMkdirat, errno, parent.c_str());
+  root_.reset(openat(workshop_.get(), kRootName, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!root_.valid()) return Status::Fail(Op::kOpen, errno, parent.c_str());
+  if (fstat(root_.get(), &st) != 0) return Status::Fail(Op::kFstat, errno, parent.c_str());
   const UniqueFd probe(OpenInRoot(root_.get(), ".", O_PATH | O_DIRECTORY));
-  if (!probe.valid()) return Status::Fail(Op::kOpenat2, errno, directory.c_str());
+  if (!probe.valid()) return Status::Fail(Op::kOpenat2, errno, parent.c_str());
   if (options_.owners && fchown(root_.get(), options_.uid, options_.gid) != 0)
-    return Status::Fail(Op::kFchown, errno, directory.c_str());
+    return Status::Fail(Op::kFchown, errno, parent.c_str());
   directories_[st.st_ino] = {.path = "", .meta = Untold(), .opaque = false};
+  return Status::Ok();
+}
+
+Status Extraction::Deliver(const std::string& directory, const std::string& name) {
+  UniqueFd opened;
+  if (!directory.empty()) {
+    opened.reset(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!opened.valid()) return Status::Fail(Op::kOpen, errno, directory.c_str());
+  }
+  const int to = directory.empty() ? outside_.get() : opened.get();
+  if (renameat(workshop_.get(), kRootName, to, name.c_str()) != 0)
+    return Status::Fail(Op::kRenameat, errno, name.c_str());
+  return Status::Ok();
+}
+
+Status Extraction::Discard() {
+  Forget();
+  file_.reset();
+  root_.reset();
+  if (!workshop_.valid()) return Status::Ok();
+  TSRUN_TRY(RemoveTree(workshop_.get(), kRootName));
+  workshop_.reset();
+  // Whoever owns the directory around it may have moved it away.
+  if (unlinkat(outside_.get(), workshop_name_.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT && errno != ENOTDIR)
+    return Status::Fail(Op::kRmdir, errno, workshop_name_.c_str());
   return Status::Ok();
 }
 

@@ -22,13 +22,16 @@ struct Options {
   bool layers = false;
 };
 
-/// Makes files below a directory that is nobody else's meanwhile. Every name is resolved inside that directory (openat2
+/// Makes files below a new directory, which gets its place when it is complete. It is made in one of mode 0700 (the
+/// workshop), so that nobody else gets into it, and kept by descriptor, so that whoever owns the directory around it
+/// cannot put something else under its name. Every name is resolved inside that directory (openat2
 /// RESOLVE_IN_ROOT, Linux 5.6); its last component is never followed. Blocking; one call at a time, on any thread.
 class Extraction {
 public:
   explicit Extraction(Options options) : options_(std::move(options)) {}
 
-  Status Open(const std::string& directory);
+  /// Makes `<parent>/<name>/root`.
+  Status Open(const std::string& parent, const std::string& name);
 
   /// Carries out records. kData takes its bytes from `data`. After a failure nothing more is to be done but to remove
   /// the directory.
@@ -36,6 +39,13 @@ public:
 
   /// Modes, attributes and times of the directories, deepest first; with `sync` then everything to the disk (syncfs).
   Status Finish(bool sync);
+
+  /// Moves what was made to `<directory>/<name>`; "" is the parent of Open. Op::kRenameat with ENOTEMPTY or EEXIST when
+  /// that is taken by something else than an empty directory.
+  Status Deliver(const std::string& directory, const std::string& name);
+
+  /// Removes what is left, the workshop too.
+  Status Discard();
 
   /// Attributes user.* and ACLs that the file system cannot hold.
   [[nodiscard]] uint64_t lost_attributes() const { return lost_attributes_; }
@@ -87,6 +97,9 @@ private:
   }
 
   Options options_;
+  UniqueFd outside_; // the workshop's parent
+  UniqueFd workshop_;
+  std::string workshop_name_;
   UniqueFd root_;
   // The directory used last: entries of one directory come together.
   UniqueFd parent_;

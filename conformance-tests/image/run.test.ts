@@ -333,6 +333,14 @@ suite("a bundle", () => {
       expect.stringMatching(/no bundle that tsrun bundle create has made/),
     ]);
     expect(readdirSync(bundle)).toEqual(["file"]);
+    const both = join(box.work, box.id());
+    const create = `${RUNTIME} --root ${box.root} bundle create --store ${store} ${image} ${both}`;
+    const raced = spawnSync("sh", ["-c", `${create} & ${create}; first=$?; wait $!; echo $((first + $?))`], {
+      encoding: "utf8",
+    });
+    expect([raced.stdout, raced.stderr]).toEqual(["1\n", expect.stringMatching(/it is not empty/)]);
+    expect(box.ok(["validate", both]).stdout).toMatch(/no problems/);
+    box.ok(["bundle", "remove", both, "--store", store]);
   });
 });
 

@@ -4,13 +4,13 @@
  */
 import { TsrunError } from "../core/errors.ts";
 import { type ArchiveIndex, type IndexEntry, readAt } from "./files.ts";
+import { defaultLimits } from "./limits.ts";
 import { pathBelowRoot } from "./names.ts";
 import { type TarEntry, TarReader, type TarSink } from "./tar.ts";
 import { shown } from "./tar-header.ts";
 
 /** More files than any image has: each layer has up to three of them in an old docker archive. */
 const MAX_FILES = 100_000;
-const MAX_DEPTH = 16;
 
 /** Thrown to stop the scan. */
 class NoImage extends Error {}
@@ -34,13 +34,13 @@ class IndexSink implements TarSink {
   #file: { readonly path: string; readonly sizeBytes: number } | undefined;
 
   entry(entry: TarEntry): void {
-    const path = pathBelowRoot(entry.name, MAX_DEPTH, "entry");
+    const path = pathBelowRoot(entry.name, defaultLimits.maxDepth, "entry");
     if (!mayBeOfImage(path, entry)) throw new NoImage();
     if (this.index.size >= MAX_FILES) throw new TsrunError("image", `more than ${MAX_FILES} files in the image`);
     this.#file = undefined;
     if (entry.kind === "symlink") this.index.set(path, { link: linkedPath(path, entry.linkName) });
     else if (entry.kind === "hard-link")
-      this.index.set(path, { link: pathBelowRoot(entry.linkName, MAX_DEPTH, "link") });
+      this.index.set(path, { link: pathBelowRoot(entry.linkName, defaultLimits.maxDepth, "link") });
     else if (entry.kind === "file") {
       this.#file = { path, sizeBytes: entry.size };
       // Until `begins` tells where its data is: it has none, or all of it is holes.

@@ -30,7 +30,7 @@ export const overlayPaths = (bundle: AbsPath): Pick<OverlayRoot, "upper" | "work
   work: join(bundle, bundleParts.overlay, "work") as AbsPath,
 });
 
-/** A directory that is new or empty, so that nothing in it is anybody else's. Throws `usage`. */
+/** A directory that is new or empty, so that nothing in it is anybody else's. Throws `usage`, `exists`. */
 export function checkNewDirectory(path: string): void {
   let names: string[];
   try {
@@ -39,35 +39,44 @@ export function checkNewDirectory(path: string): void {
     if (errorCode(error) === "ENOENT") return;
     throw new TsrunError("usage", `cannot make a bundle in ${path}: ${reasonOf(error)}`);
   }
-  if (names.length > 0) throw new TsrunError("usage", `cannot make a bundle in ${path}: it is not empty`);
+  if (names.length > 0) throw new TsrunError("exists", `cannot make a bundle in ${path}: it is not empty`);
 }
 
-/** Makes everything but config.json. The root gets mode and owner of the topmost layer's. Throws `state-store`. */
-export function makeBundle(bundle: AbsPath, root: OverlayRoot, mappings: UserMappings | undefined): void {
+/** Makes the directory with rootfs, by which it is ours: of two who want it one fails. Throws `exists`, `state-store`. */
+export function claimBundle(bundle: AbsPath): void {
+  const rootfs = join(bundle, bundleParts.rootfs);
   try {
     mkdirSync(dirname(bundle), { recursive: true, mode: 0o711 });
     if (!existsSync(bundle)) mkdirSync(bundle);
+    mkdirSync(rootfs);
+  } catch (error) {
+    if (errorCode(error) === "EEXIST")
+      throw new TsrunError("exists", `cannot make a bundle in ${bundle}: it is not empty`);
+    throw cannotMake(bundle, error);
+  }
+}
+
+const cannotMake = (bundle: AbsPath, error: unknown): TsrunError =>
+  new TsrunError("state-store", `cannot make the bundle ${bundle}: ${reasonOf(error)}`);
+
+/** Makes everything else but config.json. The root gets mode and owner of the topmost layer's. Throws `state-store`. */
+export function fillBundle(bundle: AbsPath, root: OverlayRoot, mappings: UserMappings | undefined): void {
+  const overlay = join(bundle, bundleParts.overlay);
+  try {
+    // Whatever the umask is.
     chmodSync(bundle, 0o711);
-    for (const [name, mode] of [
-      [bundleParts.rootfs, 0o755],
-      [bundleParts.overlay, 0o700],
-    ] as const) {
-      mkdirSync(join(bundle, name));
-      chmodSync(join(bundle, name), mode);
-    }
-    mkdirSync(root.work);
-    mkdirSync(root.upper);
-    const top = root.layers.at(-1);
-    if (top === undefined) return;
-    const { uid, gid, mode } = lstatSync(top);
+    chmodSync(join(bundle, bundleParts.rootfs), 0o755);
+    mkdirSync(overlay, { mode: 0o700 });
+    for (const path of [root.work, root.upper]) mkdirSync(path);
+    // containerConfig refuses an image without layers.
+    const { uid, gid, mode } = lstatSync(root.layers.at(-1) as AbsPath);
     if (process.geteuid?.() === 0) {
       const shifted = root.idmap ? mappings : undefined;
       chownSync(root.upper, hostId(uid, shifted?.uids), hostId(gid, shifted?.gids));
     }
     chmodSync(root.upper, mode & 0o7777);
   } catch (error) {
-    if (error instanceof TsrunError) throw error;
-    throw new TsrunError("state-store", `cannot make the bundle ${bundle}: ${reasonOf(error)}`);
+    throw cannotMake(bundle, error);
   }
 }
 

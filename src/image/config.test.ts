@@ -105,6 +105,9 @@ describe("the root", () => {
     const rootless = { rootless: true, mappings: { uids: own, gids: own } };
     expect(overlay({ ...rootless, overlay: { userxattr: true } })?.options?.at(-1)).toBe("userxattr");
   });
+  test("needs a layer", () => {
+    expect(() => overlay({ overlay: { layers: [] } })).toThrow(/the image has no layers/);
+  });
   test.each([",", ":", "\\", '"'])("takes no path with %j, which mount options could not hold", (character) => {
     expect(() => overlay({ overlay: { layers: [`/store/${character}x`] as AbsPath[] } })).toThrow(
       /cannot be in a layer's path/,

@@ -141,6 +141,7 @@ function sysMount({ network, mappings }: ContainerOptions): Mount {
 
 /** docs/decisions/0013-overlay-rootfs.md. */
 function overlayMount({ layers, upper, work, idmap, userxattr }: OverlayRoot): Mount {
+  if (layers.length === 0) throw new TsrunError("image", "the image has no layers, so there is nothing to run");
   for (const path of [...layers, upper, work]) {
     if (/[,:\\"]/.test(path)) {
       throw new TsrunError(

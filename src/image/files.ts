@@ -1,5 +1,5 @@
 /** The files of an image by name: in a directory, or in a tar archive that is not compressed. */
-import { closeSync, constants, createReadStream, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, read, readSync } from "node:fs";
 import { join } from "node:path";
 import { errorCode, reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
@@ -36,17 +36,33 @@ export function openRegular(path: string): { readonly fd: number; readonly sizeB
   throw new TsrunError("image", `${path} is not a regular file`);
 }
 
-/** Bytes of an open file. */
+/** Bytes of an open file, the next ones read while the last are used. (A ReadStream would close the descriptor.) */
 export async function* chunksOf(fd: number, start: number, sizeBytes: number): AsyncGenerator<Buffer> {
-  if (sizeBytes === 0) return;
-  const stream = createReadStream("", {
-    fd,
-    start,
-    end: start + sizeBytes - 1,
-    autoClose: false,
-    highWaterMark: READ_BYTES,
-  });
-  for await (const chunk of stream) yield chunk as Buffer;
+  const end = start + sizeBytes;
+  const readFrom = (at: number): Promise<Buffer> => {
+    const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, end - at));
+    return new Promise((resolve, reject) => {
+      read(fd, buffer, 0, buffer.length, at, (error, count) => {
+        if (error === null) resolve(buffer.subarray(0, count));
+        else reject(new TsrunError("image", `cannot read the archive: ${reasonOf(error)}`));
+      });
+    });
+  };
+  let reading = sizeBytes > 0 ? readFrom(start) : undefined;
+  try {
+    for (let at = start; reading !== undefined; ) {
+      const chunk: Buffer = await reading;
+      at += chunk.length;
+      // Shorter than it was: whoever counts the bytes says so.
+      reading = chunk.length > 0 && at < end ? readFrom(at) : undefined;
+      // Its failure is met at the next turn.
+      reading?.catch(() => {});
+      if (chunk.length > 0) yield chunk;
+    }
+  } finally {
+    // Not in the descriptor any more when it is closed.
+    await reading?.catch(() => {});
+  }
 }
 
 /** Reads so many bytes, or up to the end of the file. */

@@ -111,12 +111,17 @@ export function listReferences(store: AbsPath): AbsPath[] {
   }
 }
 
+/** Removes a reference alone. */
+export function dropReference(path: AbsPath): void {
+  rmSync(path, { force: true });
+}
+
 /** Removes a bundle of an image, then its reference. A missing one is none to remove. Throws `state-store`. */
 export function removeReferenced(path: AbsPath): void {
   const reference = readReference(path);
   if (reference === undefined) return;
   removeBundle(reference.bundle);
-  rmSync(path, { force: true });
+  dropReference(path);
 }
 
 /** What tsrun has made of a bundle; the directory itself stays if there is anything else in it. */

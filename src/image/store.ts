@@ -17,7 +17,7 @@ import type { AbsPath } from "../core/brands.ts";
 import { errorCode, reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { isAlive, ownIdentity } from "../host/process.ts";
-import { removeTree } from "../native/extraction.ts";
+import { removeTree, type Workshop } from "../native/extraction.ts";
 import { type DirectoryLock, lockDirectory } from "../native/native.ts";
 import { partsOf } from "./digest.ts";
 import type { Rights } from "./tree.ts";
@@ -108,72 +108,38 @@ function ownName(): string {
   return `${pid}-${startTime}-${count++}`;
 }
 
-/** A directory of ours in which something is made. */
-export interface Workshop {
-  /** The directory to fill; 0700 in one that is 0700, so that nobody else gets into it. */
-  readonly path: AbsPath;
-  /**
-   * Moves what was made to its place. False when that is taken already. Throws `state-store`.
-   */
-  deliver(to: string): boolean;
-  /** Removes what is left. */
-  close(): void;
-}
-
-/** Makes a directory for a layer. Throws `state-store`. */
-export function openWorkshop(store: LayerStore): Workshop {
-  return workshopAt(join(store.path, "new"), ownName(), () => {});
+/** Where a layer is made. */
+export function workshopIn(store: LayerStore): Workshop {
+  return { parent: join(store.path, "new"), name: ownName() };
 }
 
 const ELSEWHERE = ".tsrun-unpack-";
 
 /**
- * Makes a directory beside a target outside the store. The store has a link to it, so that gc finds it. Throws
- * `state-store`.
+ * Where something is made that gets its place outside of the store; the store has a link to it until `forget`, so that gc
+ * finds it. Throws `state-store`.
  */
-export function openWorkshopBeside(store: LayerStore, target: string): Workshop {
-  const parent = dirname(target);
-  const name = ownName();
-  const link = join(store.path, "new", name);
+export function workshopBeside(store: LayerStore, target: string): Workshop & { forget(): void } {
+  const own = ownName();
+  const workshop = { parent: dirname(target), name: ELSEWHERE + own };
+  const link = join(store.path, "new", own);
   try {
-    symlinkSync(join(parent, ELSEWHERE + name), link);
+    symlinkSync(join(workshop.parent, workshop.name), link);
   } catch (error) {
     throw storeError(`cannot write to the layer store ${store.path}`, error);
   }
-  try {
-    return workshopAt(parent, ELSEWHERE + name, () => unlinkSync(link));
-  } catch (error) {
-    unlinkSync(link);
-    throw error;
-  }
+  return { ...workshop, forget: () => unlinkSync(link) };
 }
 
-function workshopAt(parent: string, name: string, closed: () => void): Workshop {
-  const path = join(parent, name, "root");
+/** Makes the directory that a layer is delivered to, and says which. */
+export function placeOf(layer: AbsPath): { readonly directory: string; readonly name: string } {
+  const directory = dirname(layer);
   try {
-    mkdirSync(join(parent, name), { mode: 0o700 });
-    mkdirSync(path, { mode: 0o700 });
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw storeError(`cannot make a directory in ${parent}`, error);
+    throw storeError(`cannot make ${directory}`, error);
   }
-  return {
-    path: path as AbsPath,
-    deliver(to) {
-      try {
-        mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
-        renameSync(path, to);
-        return true;
-      } catch (error) {
-        // rename(2) replaces an empty directory only.
-        if (errorCode(error) === "ENOTEMPTY" || errorCode(error) === "EEXIST") return false;
-        throw storeError(`cannot move what was unpacked to ${to}`, error);
-      }
-    },
-    close() {
-      removeTree(parent, name);
-      closed();
-    },
-  };
+  return { directory, name: basename(layer) };
 }
 
 /** How often somebody who waits for another maker of a layer looks again. */

@@ -9,9 +9,12 @@ export const BLOCK = 512;
 /** Bytes as text, one character a byte. */
 export type ByteText = string;
 
-/** For people: as UTF-8, quoted. */
+const SHOWN_BYTES = 200;
+
+/** For people: as UTF-8, quoted; of a long one the end, which says most. */
 export function shown(text: ByteText): string {
-  return JSON.stringify(Buffer.from(text.length > 300 ? `…${text.slice(-300)}` : text, "latin1").toString("utf8"));
+  const end = JSON.stringify(Buffer.from(text.slice(-SHOWN_BYTES), "latin1").toString("utf8"));
+  return text.length > SHOWN_BYTES ? `"…${end.slice(1)}` : end;
 }
 
 export interface TarHeader {

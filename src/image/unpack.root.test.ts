@@ -457,6 +457,6 @@ test("a deep tree is made and removed by descriptor", async () => {
     long(dir as Buffer, i === 0 ? part : `l${i - 1}/${part}`),
     Buffer.concat([link as Buffer, sym as Buffer]),
   ]);
-  await expect(unpacked(archive(...entries, hardLink("h", "missing")))).rejects.toMatchObject({ code: "image" });
+  await expect(unpacked(archive(...entries, hardLink("h", "missing")))).rejects.toThrow("no earlier entry made that");
   expect(readdirSync(work).filter((name) => name.startsWith(".tsrun"))).toEqual([]);
 });

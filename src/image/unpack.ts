@@ -6,7 +6,7 @@ import type { Digest, ImageConfig } from "../../spec-schemas/image.ts";
 import type { AbsPath } from "../core/brands.ts";
 import { errorCode, reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
-import { type Extraction, openExtraction } from "../native/extraction.ts";
+import { type Extraction, openExtraction, type Workshop } from "../native/extraction.ts";
 import { decompress } from "./decompress.ts";
 import { verified } from "./digest.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
@@ -20,9 +20,10 @@ import {
   hasLayer,
   type LayerStore,
   layerPath,
-  openWorkshop,
-  openWorkshopBeside,
+  placeOf,
   useStore,
+  workshopBeside,
+  workshopIn,
 } from "./store.ts";
 import { TarReader } from "./tar.ts";
 import { type Rights, type TreeOptions, TreeWriter } from "./tree.ts";
@@ -99,20 +100,16 @@ async function unpackLayer(layer: LayerSource, store: LayerStore, job: Job): Pro
       progress?.done(layer.diffId, "reused");
       return path;
     }
-    const workshop = openWorkshop(store);
+    // overlayfs reads trusted.* in the initial user namespace, user.* in others (mount option userxattr).
+    const opaqueAttributes = [...(job.rights.trusted ? ["trusted.overlay.opaque"] : []), "user.overlay.opaque"];
+    const extraction = begin(workshopIn(store), `layer ${layer.diffId}`, job, { opaqueAttributes, layers: false });
     try {
-      // overlayfs reads trusted.* in the initial user namespace, user.* in others (mount option userxattr).
-      const opaqueAttributes = [...(job.rights.trusted ? ["trusted.overlay.opaque"] : []), "user.overlay.opaque"];
-      const extraction = begin(workshop.path, `layer ${layer.diffId}`, job, { opaqueAttributes, layers: false });
-      try {
-        await extract(layerBytes(layer, job), extraction, treeOptions(job, "overlay"));
-        await finish(extraction, job, true);
-      } finally {
-        extraction.close();
-      }
-      workshop.deliver(path);
+      await extract(layerBytes(layer, job), extraction, treeOptions(job, "overlay"));
+      await finish(extraction, job, true);
+      // Taken: another maker was quicker, with the same.
+      extraction.deliver(placeOf(path));
     } finally {
-      workshop.close();
+      extraction.discard();
     }
     progress?.done(layer.diffId, "unpacked");
     return path;
@@ -135,32 +132,34 @@ export async function unpackTree(
   const target = checkTarget(directory);
   const lock = useStore(store);
   try {
-    const workshop = openWorkshopBeside(store, target);
+    const workshop = workshopBeside(store, target);
     try {
-      const layers = source.kind === "image";
-      const extraction = begin(workshop.path, source.path, job, { opaqueAttributes: [], layers });
-      try {
-        if (source.kind === "rootfs") {
-          await extract(archiveBytes(source, job), extraction, treeOptions(job, "none"));
-        } else {
-          for (const layer of source.layers) {
-            await extract(layerBytes(layer, job), extraction, treeOptions(job, "remove"));
-            job.options.progress?.done(layer.diffId, "unpacked");
-          }
-        }
-        await finish(extraction, job, false);
-      } finally {
-        extraction.close();
-      }
-      if (!workshop.deliver(target)) throw notEmpty(target);
+      await makeTree(source, target, workshop, job);
     } finally {
-      workshop.close();
+      workshop.forget();
     }
   } finally {
     lock.release();
   }
   if (source.kind === "rootfs") options.progress?.done(source.path, "unpacked");
   return target;
+}
+
+async function makeTree(source: Image | RootfsArchive, target: AbsPath, workshop: Workshop, job: Job): Promise<void> {
+  const extraction = begin(workshop, source.path, job, { opaqueAttributes: [], layers: source.kind === "image" });
+  try {
+    if (source.kind === "rootfs") await extract(archiveBytes(source, job), extraction, treeOptions(job, "none"));
+    else {
+      for (const layer of source.layers) {
+        await extract(layerBytes(layer, job), extraction, treeOptions(job, "remove"));
+        job.options.progress?.done(layer.diffId, "unpacked");
+      }
+    }
+    await finish(extraction, job, false);
+    if (!extraction.deliver({ name: basename(target) })) throw notEmpty(target);
+  } finally {
+    extraction.discard();
+  }
 }
 
 const notEmpty = (path: string): TsrunError =>
@@ -184,13 +183,13 @@ function checkTarget(directory: string): AbsPath {
 }
 
 function begin(
-  directory: AbsPath,
+  workshop: Workshop,
   what: string,
   { rights }: Job,
   options: { readonly opaqueAttributes: readonly string[]; readonly layers: boolean },
 ): Extraction {
   const ids = rights.mappings;
-  return openExtraction(directory, what, {
+  return openExtraction(workshop, what, {
     owners: rights.owners,
     uid: rights.owners ? shiftId(0, ids?.uids, "uid") : 0,
     gid: rights.owners ? shiftId(0, ids?.gids, "gid") : 0,

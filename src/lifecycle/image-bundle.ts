@@ -7,14 +7,21 @@ import { TsrunError } from "../core/errors.ts";
 import type { HostFacts } from "../host/facts.ts";
 import { ownIdentity } from "../host/process.ts";
 import { readHostFacts } from "../host/read.ts";
-import { checkNewDirectory, makeBundle, overlayPaths, writeBundleConfig } from "../image/bundle.ts";
+import { checkNewDirectory, claimBundle, fillBundle, overlayPaths, writeBundleConfig } from "../image/bundle.ts";
 import { type ContainerOptions, containerConfig, type OverlayRoot, type UserMappings } from "../image/config.ts";
 import { convertImage } from "../image/convert.ts";
 import { readMergedFile } from "../image/merged.ts";
 import { type OpenOptions, openImage } from "../image/open.ts";
 import type { Progress, UnpackOptions } from "../image/options.ts";
 import { type Overrides, withOverrides } from "../image/overrides.ts";
-import { ownBundlePath, type Reference, referencePath, removeReferenced, writeReference } from "../image/references.ts";
+import {
+  dropReference,
+  ownBundlePath,
+  type Reference,
+  referencePath,
+  removeReferenced,
+  writeReference,
+} from "../image/references.ts";
 import { type LayerStore, layerStore, useStore } from "../image/store.ts";
 import { unpackImage } from "../image/unpack.ts";
 import { type Context, reached } from "./context.ts";
@@ -79,7 +86,9 @@ export async function makeImageBundle(
         warn: (line) => context.log.warn(line),
       });
       const { bundle, reference } = pathsOf(store, place);
-      const root: OverlayRoot = { layers, ...overlayPaths(bundle), idmap: plan.idmap, userxattr: facts.uid !== 0 };
+      // As unpackImage has marked the layers.
+      const readsTrusted = facts.uid === 0 && !facts.inUserNamespace;
+      const root: OverlayRoot = { layers, ...overlayPaths(bundle), idmap: plan.idmap, userxattr: !readsTrusted };
       const converted = convertImage(withOverrides(config, request.overrides), {
         passwd: () => readUserFile(layers, "/etc/passwd"),
         group: () => readUserFile(layers, "/etc/group"),
@@ -96,7 +105,14 @@ export async function makeImageBundle(
       writeReference(reference, { bundle, layers, by: ownIdentity(), container });
       reached(context, "reference");
       try {
-        makeBundle(bundle, root, plan.mappings);
+        claimBundle(bundle);
+      } catch (error) {
+        // What is there is somebody else's.
+        dropReference(reference);
+        throw error;
+      }
+      try {
+        fillBundle(bundle, root, plan.mappings);
         writeBundleConfig(bundle, made);
       } catch (error) {
         removeReferenced(reference);
@@ -120,17 +136,14 @@ interface MappingPlan {
   readonly shifted: UserMappings | undefined;
 }
 
-function mappingPlan(
-  { uid, gid, kernel }: HostFacts & { readonly gid?: number },
-  options: ContainerOptions,
-): MappingPlan {
+function mappingPlan({ uid, kernel }: HostFacts, options: ContainerOptions): MappingPlan {
   if (uid !== 0) {
     if (options.mappings !== undefined) {
       throw new TsrunError("unsupported", "--userns: without root the container has one id, the caller's own, as 0");
     }
     const own = (hostID: number) => [{ containerID: 0, hostID, size: 1 }];
     return {
-      mappings: { uids: own(uid), gids: own(gid ?? process.getegid?.() ?? 0) },
+      mappings: { uids: own(uid), gids: own(process.getegid?.() ?? 0) },
       idmap: false,
       shifted: undefined,
     };

@@ -1,4 +1,4 @@
-/** The addon's Extraction: makes files below a directory, every name resolved inside it. */
+/** The addon's Extraction: makes files below a new directory, every name resolved inside it. */
 import { constants } from "node:os";
 import { errnoText } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
@@ -27,22 +27,46 @@ export interface Extraction {
   finish(sync: boolean): Promise<void>;
   /** Attributes that the file system cannot hold. */
   lostAttributes(): number;
-  close(): void;
+  /**
+   * Moves what was made to its place by rename; without a directory beside the workshop. False when something else than an
+   * empty directory is there.
+   */
+  deliver(place: { readonly directory?: string; readonly name: string }): boolean;
+  /** Ends it, and removes what was not delivered. */
+  discard(): void;
 }
 
-/** Opens a directory that nobody else changes meanwhile. `what` is being unpacked, for messages. Throws `image`. */
-export function openExtraction(directory: string, what: string, options: ExtractionOptions): Extraction {
+/** Where the workshop is made: a directory (0700) that holds what is not complete. */
+export interface Workshop {
+  readonly parent: string;
+  readonly name: string;
+}
+
+/** Begins. `what` is being unpacked, for messages. Throws `image`. */
+export function openExtraction(workshop: Workshop, what: string, options: ExtractionOptions): Extraction {
   const { owners, uid, gid, opaqueAttributes, layers } = options;
   const native = new (addon().Extraction)(owners, uid, gid, opaqueAttributes, layers);
   const check = (status: NativeStatus | undefined): void => {
     if (status !== undefined) throw failure(what, status);
   };
-  check(native.open(directory));
+  try {
+    check(native.open(workshop.parent, workshop.name));
+  } catch (error) {
+    native.discard();
+    throw error;
+  }
   return {
     apply: async (records, data) => check(await native.apply(records, data)),
     finish: async (sync) => check(await native.finish(sync)),
     lostAttributes: () => native.lostAttributes(),
-    close: () => native.close(),
+    deliver({ directory = "", name }) {
+      const status = native.deliver(directory, name);
+      const { ENOTEMPTY, EEXIST } = constants.errno;
+      if (status?.errno === ENOTEMPTY || status?.errno === EEXIST) return false;
+      check(status);
+      return true;
+    },
+    discard: () => check(native.discard()),
   };
 }
 

@@ -117,11 +117,12 @@ interface NativeOomWatch {
   close(): void;
 }
 interface NativeExtraction {
-  open(directory: string): NativeStatus | undefined;
+  open(parent: string, name: string): NativeStatus | undefined;
   apply(records: Uint8Array, data: Uint8Array): Promise<NativeStatus | undefined>;
   finish(sync: boolean): Promise<NativeStatus | undefined>;
+  deliver(directory: string, name: string): NativeStatus | undefined;
+  discard(): NativeStatus | undefined;
   lostAttributes(): number;
-  close(): void;
 }
 interface Addon {
   readonly Extraction: new (
