@@ -285,6 +285,28 @@ own("explain", () => {
     box.ok(["delete", "--force", id]);
   });
 
+  test("what the root file system brings along from the host, and what it does not", () => {
+    const id = box.id();
+    const bundle = box.bundle("sleep 1000", (config, at) => {
+      for (const name of ["volume", "later"]) mkdirSync(join(at, "rootfs", name));
+      config.root.readonly = false;
+    });
+    const runtime = `${RUNTIME} --root ${box.root}`;
+    const script = [
+      `mount -t tmpfs none ${bundle}/rootfs/volume`,
+      `${runtime} run --detach --bundle ${bundle} ${id} </dev/null >/dev/null 2>&1 || exit 9`,
+      `nsenter -t $(${runtime} ps -f json ${id} | tr -d '[]') -m mount -t tmpfs none /later`,
+      `${runtime} explain --format json ${id}`,
+      `${runtime} delete --force ${id}`,
+    ].join("\n");
+    const args = ["--mount", "--propagation", "private", "bash", "-c", script];
+    const { stdout, stderr } = spawnSync("unshare", args, { encoding: "utf8" });
+    expect(stderr).toBe("");
+    const { items } = JSON.parse(stdout);
+    expect(different(items)).toEqual(["mounts /later"]);
+    expect(find(items, "mounts", "/volume").verdict).toBe("info");
+  });
+
   test("sysctls, names and devices that were changed", () => {
     const id = running("rm /dev/zero; mknod -m 600 /dev/zero c 1 3; rm /dev/full; sleep 1000", (config) => {
       config.linux.sysctl = { "kernel.shmmax": "12345" };

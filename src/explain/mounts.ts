@@ -1,5 +1,6 @@
 /** The container's mounts: the root, those of config.json, masked and read-only paths, and what else is mounted there. */
 import { hasNamespace, processShape } from "../compile/namespaces.ts";
+import type { SourcePlace } from "../host/container-probe.ts";
 import type { MountInfo, MountTable } from "../host/mountinfo.ts";
 import { attributeWords, type ExpectedMount, expectedMounts, isBelow, propagationWord } from "./expected-mounts.ts";
 import { idInside, parseIdMap } from "./id-maps.ts";
@@ -99,13 +100,14 @@ function kindProblems(wanted: ExpectedMount, mount: MountInfo, probe: ExplainInp
 
 const DELETED = "//deleted";
 
+const isSame = (a: SourcePlace, b: SourcePlace): boolean => a.device === b.device && a.root === b.root;
+
 function sourceProblems({ source = "" }: ExpectedMount, mount: MountInfo, probe: ExplainInput["probe"]): string[] {
   const place = probe.source(source);
   if ("unreadable" in place) return [];
   if (mount.root.endsWith(DELETED)) return [`${source} was removed or replaced after it was mounted`];
   if (place.value === undefined) return [`${source} is not on the host any more`];
-  const same = place.value.device === mount.device && place.value.root === mount.root;
-  return same ? [] : [`it is not what ${source} on the host leads to now`];
+  return isSame(place.value, mount) ? [] : [`it is not what ${source} on the host leads to now`];
 }
 
 const idmapProblems = ({ idmapped }: ExpectedMount, { options }: MountInfo): string[] =>
@@ -172,7 +174,7 @@ function normal(name: string, value: string): string | undefined {
 
 /** What is mounted beside what was asked for. */
 function others(
-  { config }: ExplainInput,
+  { config, probe }: ExplainInput,
   expected: readonly ExpectedMount[],
   table: MountTable,
   seen: Set<number>,
@@ -180,12 +182,17 @@ function others(
   const hooks = [config.hooks?.prestart, config.hooks?.createRuntime, config.hooks?.createContainer].some(
     (list) => (list ?? []).length > 0,
   );
-  const trees = expected.filter(({ recursive, kind }) => recursive === true || kind === "readonly" || kind === "root");
+  const trees = expected.filter(({ recursive, kind }) => recursive === true || kind === "readonly");
+  const rootfs = expected.find(({ kind }) => kind === "root")?.source;
   const rest = table.all.filter((mount) => !seen.has(mount.id) && table.isVisible(mount));
   const items = rest.slice(0, MAX_OTHERS).map((mount) => {
     const actual = describeActual(mount);
-    const tree = trees.find(({ target, kind }) => kind !== "root" && isBelow(target, mount.point));
+    const tree = trees.find(({ target }) => isBelow(target, mount.point));
     if (tree !== undefined) return info(mount.point, actual, `part of what is mounted at ${tree.target}`);
+    const host = rootfs === undefined ? undefined : probe.mountAt(rootfs + mount.point);
+    if (host !== undefined && "value" in host && host.value !== undefined && isSame(host.value, mount)) {
+      return info(mount.point, actual, "mounted in the root file system on the host, too");
+    }
     const note = "nobody asked for it in config.json: mounted from inside, or on the host and propagated";
     if (hooks) return adjusted(mount.point, { actual, note: `${note}, or by a hook` });
     return differs(mount.point, { configured: "nothing", actual, note });

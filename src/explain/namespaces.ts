@@ -46,7 +46,8 @@ function namespace({ config, probe }: ExplainInput, type: NamespaceType, file: s
     return differs(type, { configured: `${configured}, ${named.value}`, actual });
   }
   if ((inode === ours) === (entry === undefined)) return ok(type, actual);
-  return differs(type, { configured, actual });
+  const note = `shared is that of the tsrun that made the container; the one that asks is in ${ours}`;
+  return differs(type, { configured, actual, ...(entry === undefined && { note }) });
 }
 
 function maps({ config, probe }: ExplainInput): Item[] {

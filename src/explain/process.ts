@@ -73,18 +73,17 @@ function noNewPrivileges({ config }: ExplainInput, field: StatusFields): Item {
 
 const modes: Readonly<Record<string, string>> = { "0": "none", "1": "strict", "2": "filter" };
 
-/** Filters are inherited, so the container's own come on top of those that tsrun has. */
+/** Filters are inherited: the container's own comes on top of those of the tsrun that made it, which may be those of this one. */
 function seccomp({ config, probe }: ExplainInput, field: StatusFields): Item {
   const name = "seccomp";
   const own = config.linux?.seccomp === undefined ? 0 : 1;
   const inherited = fieldsOf(probe.own("status"))("Seccomp_filters");
   const mode = field("Seccomp");
   const count = field("Seccomp_filters");
-  const wanted = own === 0 ? "none" : "1 filter";
-  for (const each of [mode, count, inherited]) if ("unreadable" in each) return unknown(name, wanted, each.unreadable);
-  const [shownMode, filters, before] = [mode, count, inherited].map((each) => ("value" in each ? each.value : ""));
   const of = (number: number): string => (number === 0 ? "none" : `filter, ${number} of them`);
-  const expected = of(own + Number(before));
+  for (const each of [mode, count, inherited]) if ("unreadable" in each) return unknown(name, of(own), each.unreadable);
+  const [shownMode, filters, before] = [mode, count, inherited].map((each) => ("value" in each ? each.value : ""));
+  const expected = of(Number(filters) === own ? own : own + Number(before));
   const actual = shownMode === "2" ? of(Number(filters)) : (modes[shownMode ?? ""] ?? `mode ${shownMode}`);
   const note =
     Number(filters) > own + Number(before) ? "a program can add filters, and nobody can remove one" : undefined;

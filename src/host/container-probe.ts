@@ -27,6 +27,8 @@ export interface HostProbe extends ProcessView {
   namespaceAt(path: string, name: string): Observed<string>;
   /** Where a path of the host leads to; undefined when it is gone. */
   source(path: string): Observed<SourcePlace | undefined>;
+  /** What is mounted at a path of the host, which is not looked at itself: it may be in what a container can change. */
+  mountAt(path: string): Observed<SourcePlace | undefined>;
   /** A file of a cgroup; undefined when it is not there. */
   cgroupFile(place: Pick<CgroupPlace, "hierarchy" | "path">, file: string): Observed<string | undefined>;
   /** Init's cgroup in the hierarchy of a place, relative to its mount point. */
@@ -43,18 +45,25 @@ export function openHostProbe(
   const self = openProcessView(ownIdentity());
   if (self === undefined) throw new TsrunError("internal", "cannot look at our own process");
   let mounts: Observed<MountTable> | undefined;
+  const table = (): Observed<MountTable> => {
+    mounts ??= ownMounts();
+    return mounts;
+  };
   return {
     ...view,
     own: self.text,
     ownNamespace: self.namespace,
     // A namespace's inode number is its name (namespaces(7)).
     namespaceAt: (path, name) => observe(path, () => `${name}:[${statSync(path).ino}]`),
+    mountAt(path) {
+      const own = table();
+      return "unreadable" in own ? own : { value: own.value.at(path) };
+    },
     source(path) {
-      mounts ??= ownMounts();
-      const table = mounts;
-      if ("unreadable" in table) return table;
+      const own = table();
+      if ("unreadable" in own) return own;
       try {
-        return { value: placeOf(realpathSync(path), table.value) };
+        return { value: placeOf(realpathSync(path), own.value) };
       } catch (error) {
         if (errorCode(error) === "ENOENT") return { value: undefined };
         return { unreadable: `cannot look at ${path}: ${errorCode(error) ?? String(error)}` };
