@@ -122,6 +122,18 @@ own("bin/tsrun", () => {
     });
   });
 
+  test("who is root in a user namespace only has the state of a user", () => {
+    const runtime = join(box.work, "xdg");
+    mkdirSync(runtime);
+    const create = [RUNTIME, "create", "--test-fault", "create:host:0:fail", "--bundle", box.bundle("true"), box.id()];
+    const made = spawnSync("unshare", ["--user", "--map-root-user", ...create], {
+      env: { PATH: process.env.PATH, XDG_RUNTIME_DIR: runtime },
+      encoding: "utf8",
+    });
+    expect(made.stderr).toContain("a test asked for this failure");
+    expect(existsSync(join(runtime, "tsrun"))).toBe(true);
+  });
+
   test("--rootless takes its value behind = only", () => {
     for (const flag of ["--rootless", "--rootless=true", "--rootless=false", "--rootless=auto"]) {
       expect(box.run(["list", "-q"], { global: [flag] })).toMatchObject({ status: 0 });

@@ -399,6 +399,43 @@ systemctl --user show --property=ActiveState tsrun-web.scope
       user("rm", "-rf", work);
     });
 
+    const podman = findProgram("podman");
+    (podman === undefined ? test.skip : test)(
+      "podman's default, which calls tsrun in a user namespace",
+      () => {
+        const home = user("mktemp", "--directory", "/tmp/tsrun-user-XXXXXX").stdout.trim();
+        const rootfs = join(scope("true").bundle, "rootfs");
+        const script = join(box.work, "podman-test");
+        writeFileSync(
+          script,
+          `set -e
+export HOME=${home}; cd $HOME; cp -r ${rootfs} rootfs
+run() { timeout 60 podman --root $HOME/root --runroot $HOME/run --storage-driver vfs --runtime ${RUNTIME} --cgroup-manager systemd "$@"; }
+id=$(run run --detach --name web --network none --memory 64m --pids-limit 50 --rootfs $HOME/rootfs sleep 1000)
+trap 'run rm --force --time 0 web' EXIT
+systemctl --user show --property=Slice --property=MemoryMax --property=TasksMax --property=ActiveState libpod-$id.scope
+run exec web cat /proc/1/comm
+run update --memory 80m web >/dev/null
+systemctl --user show --property=MemoryMax libpod-$id.scope
+run rm --force --time 0 web >/dev/null
+trap - EXIT
+systemctl --user show --property=ActiveState libpod-$id.scope
+podman unshare rm -rf $HOME/root $HOME/run
+`,
+        );
+        const { status, stdout } = user("bash", script);
+        expect({ status, said: stdout.trim().split("\n") }).toEqual({
+          status: 0,
+          said: [
+            ...["Slice=user.slice", "MemoryMax=67108864", "TasksMax=50", "ActiveState=active"],
+            ...["sleep", "MemoryMax=83886080", "ActiveState=inactive"],
+          ],
+        });
+        user("rm", "-rf", home);
+      },
+      300_000,
+    );
+
     test("without a session it says what is missing", () => {
       const without = ["env", "--unset=XDG_RUNTIME_DIR", "--unset=DBUS_SESSION_BUS_ADDRESS"];
       const from = scope("true").bundle;

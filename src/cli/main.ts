@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { type CgroupManager, cgroupManagers } from "../compile/input.ts";
 import type { AbsPath } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
+import { inUserNamespace } from "../host/user-namespace.ts";
 import type { Context } from "../lifecycle/context.ts";
 import { type Log, type LogOptions, openLog, writeAll } from "../log/log.ts";
 import type { StateRoot } from "../state/store.ts";
@@ -69,14 +70,18 @@ function logOptions(options: Values<typeof globalOptions>): LogOptions {
   return { file, format, debug: options.debug };
 }
 
-/** /run/tsrun, or for an unprivileged user $XDG_RUNTIME_DIR/tsrun. */
+/**
+ * /run/tsrun, or for an unprivileged user $XDG_RUNTIME_DIR/tsrun. One who is root in a user namespace of theirs (podman
+ * calls us there) is such a user, as in runc; unless USER says root, as for the root of a container.
+ */
 function stateRoot(options: Values<typeof globalOptions>): StateRoot {
   if (options.root !== undefined && options.root !== "") {
     return { path: resolve(options.root) as AbsPath, explicit: true };
   }
-  const { XDG_RUNTIME_DIR: runtime } = process.env;
-  const rootless = options.rootless === "true" || (options.rootless !== "false" && process.geteuid?.() !== 0);
-  if (rootless && runtime?.startsWith("/") === true) {
+  const { XDG_RUNTIME_DIR: runtime, USER: user } = process.env;
+  const isUser = (): boolean =>
+    options.rootless === "true" || process.geteuid?.() !== 0 || (user !== "root" && inUserNamespace());
+  if (runtime?.startsWith("/") === true && options.rootless !== "false" && isUser()) {
     return { path: `${runtime}/tsrun` as AbsPath, explicit: false };
   }
   return { path: "/run/tsrun" as AbsPath, explicit: false };

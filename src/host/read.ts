@@ -1,5 +1,5 @@
 /** The facts of this host, read once for every create: about ten small files and a few stats. */
-import { accessSync, constants, existsSync, readFileSync, readlinkSync, statfsSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync } from "node:fs";
 import { release } from "node:os";
 import { errorCode } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
@@ -8,10 +8,9 @@ import type { HostFacts } from "./facts.ts";
 import { guessLaunch, LAUNCH_VARIABLE, parseLaunch, statusField } from "./launch-state.ts";
 import { resctrlMountPoint } from "./resctrl.ts";
 import { readSystemd } from "./systemd.ts";
+import { inUserNamespace } from "./user-namespace.ts";
 
 const SELINUX_MAGIC = 0xf97cff8c;
-/** Inode number of the initial user namespace (PROC_USER_INIT_INO, linux/proc_ns.h). */
-const INITIAL_USER_NAMESPACE = "user:[4026531837]";
 
 function read(path: string): string {
   try {
@@ -56,12 +55,6 @@ export function kernelVersion(): HostFacts["kernel"] {
   return { release: kernel, major: Number(major), minor: Number(minor) };
 }
 
-/** Also on a kernel without user namespaces. */
-export function inInitialUserNamespace(): boolean {
-  const found = unlessMissing("/proc/self/ns/user", (path) => readlinkSync(path));
-  return found === undefined || found === INITIAL_USER_NAMESPACE;
-}
-
 /** What is looked up only when somebody needs it. */
 export interface WantedFacts {
   readonly resctrl?: boolean;
@@ -73,18 +66,18 @@ export function readHostFacts(wanted: WantedFacts = {}): HostFacts {
   const status = read("/proc/self/status");
   const launch = process.env[LAUNCH_VARIABLE];
   const uid = process.geteuid?.() ?? 0;
-  const inUserNamespace = !inInitialUserNamespace();
+  const isInUserNamespace = inUserNamespace();
   return {
     kernel: kernelVersion(),
     uid,
-    inUserNamespace,
+    inUserNamespace: isInUserNamespace,
     lastCapability: Number(read("/proc/sys/kernel/cap_last_cap")),
     permittedCapabilities: BigInt(`0x${statusField(status, "CapPrm")}`),
     cgroup: readCgroupFacts(probe),
     resctrl: wanted.resctrl === true ? resctrlMountPoint(probe) : undefined,
     systemd:
       wanted.systemd === true
-        ? readSystemd(uid !== 0 || inUserNamespace, { exists: existsSync, read, environment: process.env, uid })
+        ? readSystemd(uid !== 0 || isInUserNamespace, { exists: existsSync, read, environment: process.env, uid })
         : undefined,
     lsm: {
       apparmor:

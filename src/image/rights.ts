@@ -1,5 +1,5 @@
 import { TsrunError } from "../core/errors.ts";
-import { inInitialUserNamespace } from "../host/read.ts";
+import { inUserNamespace } from "../host/user-namespace.ts";
 import type { UnpackOptions } from "./options.ts";
 import type { Rights } from "./tree.ts";
 
@@ -10,6 +10,6 @@ export function rightsOf({ owners, mappings }: Pick<UnpackOptions, "owners" | "m
   if (keepsOwners && !isRoot) throw new TsrunError("usage", "only root can keep the owners of an archive");
   if (mappings !== undefined && !keepsOwners)
     throw new TsrunError("usage", "only root can shift the owners of an archive");
-  const initial = keepsOwners && inInitialUserNamespace();
+  const initial = keepsOwners && !inUserNamespace();
   return { owners: keepsOwners, devices: initial, trusted: initial, mappings };
 }
