@@ -1,4 +1,4 @@
-import { collectLeftovers, layerStore } from "../../image/store.ts";
+import { collectLeftovers, findStore } from "../../image/store.ts";
 import { gc } from "../../lifecycle/gc.ts";
 import { writeAll } from "../../log/log.ts";
 import { defineCommand } from "../command.ts";
@@ -9,7 +9,8 @@ export const command = defineCommand({
   options: storeOption,
   positionals: [0, 0],
   run({ options }, { context }) {
-    const done = [...gc(context), ...collectLeftovers(layerStore(options.store))];
+    const store = findStore(options.store);
+    const done = [...gc(context), ...(store === undefined ? [] : collectLeftovers(store))];
     writeAll(1, done.map((line) => `${line}\n`).join(""));
     return 0;
   },
