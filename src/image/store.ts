@@ -128,11 +128,11 @@ export function directoriesPath(layers: readonly AbsPath[]): AbsPath {
 
 const untoldPath = (layer: string): string => `${layer}.untold`;
 
-/** Before the layer itself is delivered, so that whoever finds the layer finds this. Throws `state-store`. */
+/** Before the layer is synced and delivered, so that whoever finds the layer finds this. Throws `state-store`. */
 export function writeUntold(layer: AbsPath, untold: Uint8Array): void {
   const path = untoldPath(layer);
   try {
-    writeFileSync(`${path}.new`, untold, { mode: 0o600, flush: true });
+    writeFileSync(`${path}.new`, untold, { mode: 0o600 });
     renameSync(`${path}.new`, path);
   } catch (error) {
     throw storeError(`cannot write ${path}`, error);

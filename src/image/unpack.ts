@@ -115,9 +115,9 @@ async function unpackLayer(layer: LayerSource, store: LayerStore, job: Job): Pro
     const extraction = begin(workshopIn(store), `layer ${layer.diffId}`, job, { opaqueAttributes, layers: false });
     try {
       await extract(layerBytes(layer, job), extraction, treeOptions(job, "overlay"));
-      await finish(extraction, job, true);
       const place = placeOf(path);
       writeUntold(path, extraction.untold());
+      await finish(extraction, job, true);
       // Taken: another maker was quicker, with the same.
       extraction.deliver(place);
     } finally {
@@ -147,9 +147,9 @@ async function completeDirectories(
   const extraction = begin(workshopIn(store), "directories of the layers", job, options);
   try {
     if (extraction.inherit(sources) === 0) return undefined;
-    await finish(extraction, job, true);
     const place = placeOf(path);
     writeUntold(path, new Uint8Array());
+    await finish(extraction, job, true);
     extraction.deliver(place);
     return path;
   } finally {
