@@ -104,10 +104,13 @@ int main(int argc, char** argv, char** envp) {
     chosen = access("/usr/bin/node", X_OK) == 0 ? "/usr/bin/node" : "/usr/local/bin/node";
   Record();
 
-  static char kName[] = "tsrun", kNoWarnings[] = "--no-warnings";
+  static char kName[] = "tsrun", kNoWarnings[] = "--no-warnings", kEnd[] = "--";
   int count = 0;
   g_arguments[count++] = kName;
   g_arguments[count++] = kNoWarnings;
+  // Without it Node looks for its --env-file among the arguments behind the script, too, and executes what NODE_OPTIONS
+  // says in that file: an argument of a container's program would run code on the host.
+  g_arguments[count++] = kEnd;
   g_arguments[count++] = script;
   for (int i = 1; i < argc; i++) {
     if (count >= kMaxArguments - 1) Fail("too many arguments", "");

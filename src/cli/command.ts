@@ -30,6 +30,8 @@ export interface Command {
   readonly positionals: readonly [least: number, most: number];
   /** Everything after the first argument belongs to another program. */
   readonly halt?: boolean;
+  /** Another command under the same name, for these arguments: its module is only then evaluated. */
+  variant?(args: readonly string[]): Promise<{ readonly command: Command }> | undefined;
   /** Exit status when it throws; 1 if not given. */
   readonly failureStatus?: number;
   /** Returns the exit status. */

@@ -74,6 +74,11 @@ const plans: Readonly<Record<string, () => CompileInput>> = {
     const made = input("v2", config(devices));
     return { ...made, facts: { ...made.facts, resctrl: "/sys/fs/resctrl" as AbsPath } };
   },
+  "systemd-v2": () => {
+    const made = input("v2", config(scope), { cgroupManager: "systemd" });
+    return { ...made, facts: { ...made.facts, systemd } };
+  },
+  "image-v2": () => input("v2", config(overlayRoot)),
   "everything-v2": () =>
     input("v2", config(everything), {
       console: { kind: "socket", path: "/run/console.sock" },
@@ -81,6 +86,23 @@ const plans: Readonly<Record<string, () => CompileInput>> = {
       preserveFds: 2,
     }),
 };
+
+const systemd: HostFacts["systemd"] = {
+  user: false,
+  managers: ["/run/systemd/private"],
+  buses: ["/run/dbus/system_bus_socket"],
+  cgroup: "",
+};
+
+function scope(made: Parameters<Edit>[0]): void {
+  limits(made);
+  made.linux.cgroupsPath = "kubepods-burstable.slice:cri:web";
+  made.annotations = {
+    "org.systemd.property.TimeoutStopUSec": "uint64 10000000",
+    "run.oci.systemd.subgroup": "container",
+    "run.oci.delegate-cgroup": "payload",
+  };
+}
 
 function labels(made: Parameters<Edit>[0]): void {
   made.process = {
@@ -111,6 +133,23 @@ function limits(made: Parameters<Edit>[0]): void {
     pids: { limit: 100 },
     blockIO: { weight: 300, throttleReadBpsDevice: [{ major: 8, minor: 0, rate: 1_048_576 }] },
   };
+}
+
+/** An overlay for a root, its layers mapped to the ids of the container. */
+function overlayRoot(made: Parameters<Edit>[0]): void {
+  const range = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+  made.linux.namespaces = [...(made.linux.namespaces ?? []), { type: "user" }];
+  made.linux.uidMappings = range;
+  made.linux.gidMappings = range;
+  made.mounts = [
+    {
+      destination: "/",
+      type: "overlay",
+      source: "overlay",
+      options: ["lowerdir=/layers/b:/layers/a", "upperdir=/bundle/upper", "workdir=/bundle/work", "idmap"],
+    },
+    ...(made.mounts ?? []),
+  ];
 }
 
 /** Mapped ids, network devices, resctrl, links and long lists of layers. */

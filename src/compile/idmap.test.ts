@@ -122,3 +122,39 @@ describe("refused, by its pointer", () => {
     expect(() => host([mount], request)).toThrow(message);
   });
 });
+
+describe("an overlay", () => {
+  const overlay = (options: string[]): Mount => ({
+    destination: "/",
+    type: "overlay",
+    source: "overlay",
+    options: ["lowerdir=/b:/a", "upperdir=/c/upper", "workdir=/c/work", ...options],
+  });
+  test("has its layers mapped by the host, which makes it; the container attaches it", () => {
+    const request = { linux: mapped, kernel: [6, 1] as const };
+    expect(host([overlay(["idmap"])], request)).toEqual([
+      String.raw`userns.open uidMap="0 100000 65536\n" gidMap="0 200000 65536\n" slot=<idmap-0>`,
+      'mount.overlay lowers=["/b","/a"] writable=/c upper=upper work=work userns=<idmap-0> slot=<mount-0>',
+    ]);
+    expect(mountSteps(input([overlay(["idmap"])], request), [])).toMatchObject([
+      { kind: "mount.bind", slot: "mount-0", target: "", magic: 0x794c_7630 },
+    ]);
+  });
+  test("without a mapping is the container's to mount", () => {
+    expect(host([overlay([])], { linux: mapped })).toEqual([]);
+    expect(mountSteps(input([overlay([])], {}), [])).toMatchObject([{ kind: "mount.filesystem", target: "" }]);
+  });
+  test("of more layers than an older kernel's mount(2) takes is made by the host, if root is", () => {
+    const lower = Array.from({ length: 80 }, (_, i) => `/${"x".repeat(60)}${i}`).join(":");
+    const long = { ...overlay([]), options: [`lowerdir=${lower}`, "upperdir=/c/upper", "workdir=/c/work"] };
+    expect(host([long], { kernel: [5, 10] })).toEqual([
+      expect.stringMatching(/^mount\.overlay lowers=\["\/x+0",.* slot=<mount-0>$/),
+    ]);
+    expect(mountHostSteps(input([long], { kernel: [6, 8] }))).toEqual([]);
+    expect(() => host([long], { kernel: [5, 10], uid: 1000 })).toThrow(/of which mount\(2\) takes/);
+  });
+  test("another file system cannot be mapped", () => {
+    const tmpfs = { ...overlay(["idmap"]), type: "tmpfs" };
+    expect(() => host([tmpfs], { linux: mapped })).toThrow(/only a bind mount or the layers of an overlay/);
+  });
+});

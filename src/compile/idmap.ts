@@ -75,11 +75,17 @@ function checkHost(pointer: string, { config, facts }: Input): void {
   }
 }
 
+/** A mapping, and the step that uses it: the slot of a user namespace that has it is given. */
+export interface IdmapUse {
+  readonly idmap: Idmap;
+  step(userns: string): HostStep;
+}
+
 /** Host, after mount.openTree: maps the trees; each mapping's user namespace is made once. */
-export function idmapSteps(mounts: readonly { readonly tree: string; readonly idmap: Idmap }[]): HostStep[] {
+export function idmapSteps(uses: readonly IdmapUse[]): HostStep[] {
   const slots = new Map<string, string>();
   const steps: HostStep[] = [];
-  for (const { tree, idmap } of mounts) {
+  for (const { idmap, step } of uses) {
     let userns = namespaceSlot("user");
     if (idmap.kind === "maps") {
       const { uidMap, gidMap } = idmap;
@@ -88,7 +94,7 @@ export function idmapSteps(mounts: readonly { readonly tree: string; readonly id
       if (!slots.has(key)) steps.push({ kind: "userns.open", uidMap, gidMap, slot: userns });
       slots.set(key, userns);
     }
-    steps.push({ kind: "mount.idmap", tree, userns, recursive: idmap.recursive });
+    steps.push(step(userns));
   }
   return steps;
 }

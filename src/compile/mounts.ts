@@ -13,13 +13,13 @@ import { type RootRelPath, rootRelPath } from "../core/brands.ts";
 import { assertNever, TsrunError } from "../core/errors.ts";
 import type { Hierarchy } from "../host/facts.ts";
 import { type ContainerStep, type HostStep, limits, linkRules, type StepOf } from "../plan/vocabulary.ts";
-import { type Idmap, type IdmapRequest, idmapOf, idmapSteps } from "./idmap.ts";
+import { type IdmapRequest, type IdmapUse, idmapOf, idmapSteps } from "./idmap.ts";
 import type { CompileInput } from "./input.ts";
 import type { Place } from "./kill.ts";
 import { labelledOptions, type MountLabel, mountLabel } from "./lsm.ts";
 import { type Attributes, MOUNT_ATTR, type MountOptions, parseMountOptions } from "./mount-options.ts";
 import { hasNamespace, isCreated, processShape } from "./namespaces.ts";
-import { overlayOptions } from "./overlay.ts";
+import { isTooLong, overlayOptions, overlayStep } from "./overlay.ts";
 
 type Config = CompileInput["config"];
 type Input = Pick<CompileInput, "bundle" | "config" | "facts">;
@@ -138,18 +138,46 @@ function opensTree(entry: Entry, input: Input): boolean {
 /** Whether a source that is a symbolic link is meant itself. */
 const opensLink = ({ options }: Entry): boolean => (options.links & (linkRules.sourceNoFollow | linkRules.copy)) !== 0;
 
+/** Whether the host makes the overlay: to map the ids of its layers, or for a list that is too long for the container's call. */
+function makesOverlay(entry: Entry, input: Input): boolean {
+  const { facts } = input;
+  if (entry.type !== "overlay" || kindOf(entry) !== "filesystem") return false;
+  return isMapped(entry) || (facts.uid === 0 && isTooLong(overlayTexts(entry, input), facts.kernel));
+}
+
+const isMapped = ({ ids }: Entry): boolean =>
+  ids.option !== undefined || ids.uidMappings.length > 0 || ids.gidMappings.length > 0;
+
 /** Host, before process.spawn, which passes the slots on. */
 export function mountHostSteps(input: Input): HostStep[] {
-  const binds = entries(input.config).filter((entry) => kindOf(entry) === "bind" && opensTree(entry, input));
-  if (binds.length > MAX_TREES) {
+  const all = entries(input.config);
+  const binds = all.filter((entry) => kindOf(entry) === "bind" && opensTree(entry, input));
+  const overlays = all.filter((entry) => makesOverlay(entry, input));
+  if (binds.length + overlays.length > MAX_TREES) {
     throw new TsrunError(
       "unsupported",
       `/mounts: more than ${MAX_TREES} bind mounts with a user namespace or mapped ids`,
     );
   }
-  const mapped = binds.flatMap((entry): { tree: string; idmap: Idmap }[] => {
+  const overlay = (entry: Entry, userns: string | null): StepOf<"mount.overlay"> =>
+    overlayStep(
+      overlayTexts(entry, input),
+      { userns, slot: treeSlot(entry) },
+      { kernel: input.facts.kernel, pointer: entry.pointer },
+    );
+  const mapped = [...binds, ...overlays.filter(isMapped)].flatMap((entry): IdmapUse[] => {
     const idmap = idmapOf(entry.ids, input);
-    return idmap === undefined ? [] : [{ tree: treeSlot(entry), idmap }];
+    if (idmap === undefined) return [];
+    const tree = treeSlot(entry);
+    return [
+      {
+        idmap,
+        step: (userns) =>
+          kindOf(entry) === "bind"
+            ? { kind: "mount.idmap", tree, userns, recursive: idmap.recursive }
+            : overlay(entry, userns),
+      },
+    ];
   });
   return [
     ...binds.map(
@@ -163,6 +191,7 @@ export function mountHostSteps(input: Input): HostStep[] {
         }) as const,
     ),
     ...idmapSteps(mapped),
+    ...overlays.filter((entry) => !isMapped(entry)).map((entry) => overlay(entry, null)),
   ];
 }
 
@@ -181,7 +210,7 @@ export function mountSteps(input: Input, places: readonly Place[]): ContainerSte
       case "bind":
         return bindSteps(entry, input, noSymlinks);
       case "filesystem":
-        return filesystemSteps(entry, input, noSymlinks, label);
+        return makesOverlay(entry, input) ? attachOverlay(entry) : filesystemSteps(entry, input, noSymlinks, label);
       case "cgroup":
         return cgroupSteps(entry, input, places, label);
       case "remount":
@@ -208,7 +237,8 @@ function checkKernel({ pointer, options }: Entry, { facts }: Input): void {
 }
 
 /** What only a bind can have. */
-function checkBindOptions({ pointer, options, ids }: Entry, kind: Kind): void {
+function checkBindOptions(entry: Entry, kind: Kind): void {
+  const { pointer, options, type } = entry;
   const { links } = options;
   if (kind === "bind") {
     if ((links & linkRules.copy) !== 0 && links !== linkRules.copy) {
@@ -223,8 +253,9 @@ function checkBindOptions({ pointer, options, ids }: Entry, kind: Kind): void {
     throw new TsrunError("config", `${pointer}/options: src-nofollow, dest-nofollow and copy-symlink are for a bind`);
   }
   // A file system that the container mounts belongs to the container's user namespace, which cannot map it; runc's rule.
-  if (ids.option !== undefined || ids.uidMappings.length > 0 || ids.gidMappings.length > 0) {
-    throw new TsrunError("unsupported", `${pointer}: only a bind mount can be id-mapped`);
+  // Of an overlay it is the layers that are mapped.
+  if (isMapped(entry) && type !== "overlay") {
+    throw new TsrunError("unsupported", `${pointer}: only a bind mount or the layers of an overlay can be id-mapped`);
   }
 }
 
@@ -330,6 +361,33 @@ function filesystemSteps(
       mountFlags: options.mountFlags,
     },
     ...(type === "mqueue" ? rootLabel(entry, label) : []),
+    ...furtherSteps(entry, options.recursive),
+  ];
+}
+
+/** The options of an overlay that the host makes; read-only is said of the mount. */
+function overlayTexts({ options }: Entry, input: Input): string[] {
+  return [...options.superblock, ...labelledOptions("overlay", options.data, mountLabel(input))];
+}
+
+/** An overlay that the host has made (mount.overlay). */
+function attachOverlay(entry: Entry): ContainerStep[] {
+  const { target, options, source } = entry;
+  return [
+    {
+      kind: "mount.bind",
+      source,
+      slot: treeSlot(entry),
+      target,
+      recursive: false,
+      attrSet: options.attributes.set,
+      attrClear: 0,
+      attrRecursive: false,
+      propagation: options.propagation[0] ?? 0,
+      noSymlinks: false,
+      magic: magicNumbers.overlay as number,
+      links: 0,
+    },
     ...furtherSteps(entry, options.recursive),
   ];
 }

@@ -1,7 +1,7 @@
 /** Overlay layers in the form that the kernel at hand takes. */
-import { expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { overlayOptions } from "./overlay.ts";
+import { isTooLong, overlayOptions, overlayStep } from "./overlay.ts";
 
 const kernel = (major: number, minor: number) => ({ release: "", major, minor });
 const long = (count: number, name = "x".repeat(60)) => Array.from({ length: count }, (_, i) => `/layer/${name}${i}`);
@@ -56,4 +56,50 @@ test("no layer is lost or changed", () => {
       expect(made([`lowerdir=${escaped.join(":")}`])).toEqual(layers.map((layer) => `lowerdir+=${layer}`));
     }),
   );
+});
+
+test("what neither call takes is too long, and the kernel's version decides", () => {
+  const options = [`lowerdir=${long(80).join(":")}`];
+  expect(isTooLong(options, kernel(6, 7))).toBe(true);
+  expect(isTooLong(options, kernel(6, 8))).toBe(false);
+  expect(isTooLong([`lowerdir=${long(5).join(":")}`], kernel(5, 10))).toBe(false);
+});
+
+describe("an overlay that the host makes", () => {
+  const step = (options: string[], version = kernel(6, 1), userns: string | null = null) =>
+    overlayStep(options, { userns, slot: "mount-0" }, { kernel: version, pointer: "/mounts/0" });
+  test("has its layers in order, the writable one relative to the directory of both", () => {
+    expect(step(["lowerdir=/b:/a\\:x", "upperdir=/c/overlay/upper", "workdir=/c/overlay/work", "index=off"])).toEqual({
+      kind: "mount.overlay",
+      lowers: ["/b", "/a:x"],
+      writable: "/c/overlay",
+      upper: "upper",
+      work: "work",
+      options: ["index=off"],
+      userns: null,
+      slot: "mount-0",
+    });
+  });
+  test("may have no writable layer", () => {
+    expect(step(["lowerdir=/b:/a", "ro"])).toMatchObject({ writable: "", upper: "", work: "", options: [] });
+  });
+  test.each([
+    ["relative layers", ["lowerdir=a:/b"], /\/mounts\/0\/options: lowerdir: "a" is not an absolute path/],
+    ["no layers", ["upperdir=/u/u", "workdir=/u/w"], /lowerdir: "" is not an absolute path/],
+    ["layers for data only", ["lowerdir=/a::/b"], /data only/],
+    ["an upper layer alone", ["lowerdir=/a:/b", "upperdir=/u"], /of one directory/],
+    ["an upper layer elsewhere", ["lowerdir=/a", "upperdir=/u/u", "workdir=/w/w"], /of one directory/],
+    ["an escaped upper layer", ["lowerdir=/a", "upperdir=/u/\\:", "workdir=/u/w"], /backslash/],
+    [
+      "more layers than the kernel takes",
+      [`lowerdir=${long(501).join(":")}`],
+      /501 layers, of which the kernel takes 500/,
+    ],
+  ])("refuses %s", (_, options, message) => {
+    expect(() => step(options)).toThrow(message);
+  });
+  test("maps ids since Linux 5.19", () => {
+    expect(step(["lowerdir=/a"], kernel(5, 19), "idmap-0")).toMatchObject({ userns: "idmap-0" });
+    expect(() => step(["lowerdir=/a"], kernel(5, 18), "idmap-0")).toThrow(/need Linux 5\.19/);
+  });
 });

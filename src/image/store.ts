@@ -63,14 +63,15 @@ const storeError = (what: string, error: unknown): TsrunError =>
   new TsrunError("state-store", `${what}: ${reasonOf(error)}`, { cause: error });
 
 /**
- * Makes the store (0700: layers hold set-id programs, attack row 19) and takes its shared lock: no layer goes until it is
+ * Makes the store and takes its shared lock: no layer goes until it is
  * released. Hold it until a layer that was found or made is referred to. Throws `state-store`.
  */
 export function useStore(store: LayerStore): DirectoryLock {
   try {
-    for (const path of [store.path, join(store.path, "layers"), join(store.path, "new")]) {
-      mkdirSync(path, { recursive: true, mode: 0o700 });
-    }
+    // Root of a container's user namespace, nobody here, gets through to its own bundle (src/image/bundle.ts).
+    mkdirSync(store.path, { recursive: true, mode: 0o711 });
+    // Layers hold set-id programs (attack row 19).
+    for (const name of ["layers", "new"]) mkdirSync(join(store.path, name), { recursive: true, mode: 0o700 });
     checkOwner(store);
   } catch (error) {
     if (error instanceof TsrunError) throw error;

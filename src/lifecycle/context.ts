@@ -1,4 +1,5 @@
 /** What every verb gets beside its own arguments. */
+import type { CgroupManager } from "../compile/input.ts";
 import type { AbsPath } from "../core/brands.ts";
 import type { Log } from "../log/log.ts";
 import type { Fault } from "../native/native.ts";
@@ -6,6 +7,8 @@ import type { StateRoot } from "../state/store.ts";
 
 /** Moments of a verb at which a test can have tsrun killed, beside the steps of its plans. */
 export type KillPoint =
+  | "reference" // run --image: the layers are in the store, the bundle is announced
+  | "bundle" // run --image: the bundle is made
   | "directory-new" // the directory of the container is made, under a temporary name
   | "directory" // it has its name; the journal is in it
   | "executed" // create's plan has run
@@ -16,10 +19,22 @@ export type KillPoint =
   | "deleting" // the journal says that it is being deleted
   | "removed" // cgroups are gone
   | "poststop" // hooks have run
+  | "bundle-removed" // of a container of run --image
   | "renamed"; // the id is free again
 
 /** The plans in which a test can ask for a fault. */
-export const planNames = ["create", "start", "exec", "delete", "kill", "pause", "resume", "update"] as const;
+export const planNames = [
+  "create",
+  "start",
+  "exec",
+  "delete",
+  "kill",
+  "pause",
+  "resume",
+  "update",
+  "checkpoint",
+  "restore",
+] as const;
 export type PlanName = (typeof planNames)[number];
 
 /** A fault that a test asks for with --test-fault. */
@@ -31,8 +46,8 @@ export interface Context {
   readonly root: StateRoot;
   readonly log: Log;
   readonly fault: FaultRequest | undefined;
-  /** --cgroup-manager disabled: create makes no cgroups. */
-  readonly noCgroups: boolean;
+  /** --cgroup-manager or --systemd-cgroup: of containers that are created; others are with theirs. */
+  readonly cgroupManager: CgroupManager;
 }
 
 /** Kills tsrun here if a test asked for it. */

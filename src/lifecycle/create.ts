@@ -9,7 +9,7 @@ import { resolve } from "node:path";
 import { loadBundle } from "../bundle/load.ts";
 import { compileCreate } from "../compile/create.ts";
 import type { CreateOptions } from "../compile/input.ts";
-import type { ContainerId } from "../core/brands.ts";
+import type { AbsPath, ContainerId } from "../core/brands.ts";
 import { reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { withCreated } from "../host/cgroup.ts";
@@ -40,6 +40,8 @@ export interface CreateRequest {
   readonly noNewKeyring: boolean;
   readonly preserveFds: number;
   readonly pidfdSocket: string | undefined;
+  /** Of `run --image`: the reference of a bundle that goes with the container. */
+  readonly bundleReference?: AbsPath | undefined;
 }
 
 /** A created container, still held by the session that made it. */
@@ -54,7 +56,10 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
   const { root } = context;
   const { id } = request;
   const { bundle, rootfs, config: written, text } = loadBundle(request.bundle, request.configFile);
-  const facts = readHostFacts({ resctrl: written.linux?.intelRdt !== undefined });
+  const facts = readHostFacts({
+    resctrl: written.linux?.intelRdt !== undefined,
+    systemd: context.cgroupManager === "systemd",
+  });
   const activation = readActivation(process.env, process.pid, context.log);
   const preserveFds = activation.listenFds + request.preserveFds;
   checkPreservedFds(facts.launch, preserveFds);
@@ -70,7 +75,7 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
       console: hostConsole(request.console, config.process?.terminal),
       noPivot: request.noPivot,
       noNewKeyring: request.noNewKeyring,
-      noCgroups: context.noCgroups,
+      cgroupManager: context.cgroupManager,
       preserveFds,
       pidfdSocket: request.pidfdSocket === undefined ? undefined : resolve(request.pidfdSocket),
       stateDirectory: directoryOf(root, id),
@@ -89,7 +94,10 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
       by: ownIdentity(),
       cgroups,
       resctrl,
+      // A unit that is there is another's, and keeps us from making ours.
+      systemd: cgroups.every(({ created }) => created) ? compiled.record.systemd : undefined,
       detachRoot: compiled.record.detachRoot,
+      bundleReference: request.bundleReference,
       pidFile: pidFile === undefined ? "" : temporaryOf(pidFile, id),
     },
     notify: activation.notifyAddress !== undefined,
@@ -112,8 +120,10 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
       ownerUid: facts.uid,
       annotations: config.annotations ?? {},
       ...compiled.record,
-      cgroups,
+      // What systemd has made for us is ours, whatever was left of the name's cgroup before.
+      cgroups: compiled.record.systemd === undefined ? cgroups : compiled.record.cgroups,
       resctrl,
+      bundleReference: request.bundleReference,
     };
     writeRecord(root, record);
     reached(context, "recorded");
@@ -149,7 +159,8 @@ export function checkPreservedFds(launch: LaunchState, count: number): void {
   }
 }
 
-const temporaryOf = (pidFile: string, id: string): string => `${pidFile}.tsrun-${id}`;
+/** Where the pid file is written before it has its name: for the journal. */
+export const temporaryOf = (pidFile: string, id: string): string => `${pidFile}.tsrun-${id}`;
 
 /** Writes the pid by rename: whoever sees the file sees the whole number. Throws `usage`. */
 export function writePidFile(path: string, pid: number, id: string): void {

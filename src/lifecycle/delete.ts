@@ -10,6 +10,7 @@ import { compileDelete, compilePoststop } from "../compile/delete.ts";
 import type { ContainerId } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
 import { isAlive, ownIdentity } from "../host/process.ts";
+import { removeReferenced } from "../image/references.ts";
 import { lockDirectory, openSession } from "../native/native.ts";
 import { encodePlan } from "../plan/encode.ts";
 import { type Found, find } from "../state/liveness.ts";
@@ -58,6 +59,7 @@ export function destroy(context: Context, record: ContainerRecord, options: { re
         sharesPidNamespace: record.sharesPidNamespace,
         cgroups: record.cgroups,
         resctrl: record.resctrl,
+        systemd: record.systemd,
         detachRoot: record.detachRoot,
       }),
     );
@@ -69,6 +71,9 @@ export function destroy(context: Context, record: ContainerRecord, options: { re
   }
   runPoststop(context, record);
   reached(context, "poststop");
+  // Before the id is free: a deletion that ends here is finished by the next one.
+  if (record.bundleReference !== undefined) removeReferenced(record.bundleReference);
+  reached(context, "bundle-removed");
   removeFromStore(context, id);
 }
 
@@ -117,13 +122,22 @@ function undoHalfMade(context: Context, id: ContainerId, journal: readonly Journ
         sharesPidNamespace: true,
         cgroups: entry.cgroups,
         resctrl: entry.resctrl,
+        systemd: entry.systemd,
         halfMade: true,
         detachRoot: entry.detachRoot,
       }),
     );
     if (entry.pidFile !== "") rmSync(entry.pidFile, { force: true });
+    if (entry.bundleReference !== undefined) removeReferenced(entry.bundleReference);
   }
   removeFromStore(context, id);
+}
+
+/** What a restore that failed has left, recorded or not: CRIU's own processes may stand in its cgroups. */
+export function undoFailed(context: Context, id: ContainerId): void {
+  const found = find(context.root, id);
+  if (found.kind === "container") destroy(context, found.record, { kill: found.status !== "stopped" });
+  else if (found.kind === "half-made") undoHalfMade(context, id, found.journal);
 }
 
 /** Before create claims an id: a half-made container whose creator is dead does not block it. */

@@ -1,10 +1,29 @@
 /** gc: finds and undoes what a tsrun that was killed has left. */
-import { rmSync } from "node:fs";
+import { existsSync, realpathSync, rmSync } from "node:fs";
+import { type AbsPath, containerId, isContainerId } from "../core/brands.ts";
 import { isAlive } from "../host/process.ts";
-import { find } from "../state/liveness.ts";
+import { collectBundles, referencedLayers } from "../image/references.ts";
+import { collectLayers, collectLeftovers, type LayerStore, type StoredLayer } from "../image/store.ts";
+import { find, usesBundle } from "../state/liveness.ts";
 import { listIds, listTemporary } from "../state/store.ts";
 import type { Context } from "./context.ts";
 import { finishDeletion, remove } from "./delete.ts";
+
+/**
+ * Of the layer store: bundles of images whose container or maker is gone, layers that are half made; with `layers` also those
+ * that no bundle uses.
+ */
+export function gcStore(given: LayerStore, layers: boolean): string[] {
+  // As references name it; without one there is nothing to collect.
+  if (!existsSync(given.path)) return [];
+  const store = { ...given, path: realpathSync(given.path) as AbsPath };
+  const bundles = collectBundles(store.path, ({ root, id }, bundle) => {
+    return isContainerId(id) && usesBundle({ path: root, explicit: true }, containerId(id), bundle);
+  });
+  // Asked for each layer, since a reference may come until the lock is taken.
+  const isUsed = ({ path }: StoredLayer): boolean => referencedLayers(store.path).has(path);
+  return [...bundles, ...(layers ? collectLayers(store, isUsed) : collectLeftovers(store))];
+}
 
 /** What was undone, a line each: half-made containers, deletions that were not finished, directories without an id. */
 export function gc(context: Context): string[] {

@@ -1,12 +1,20 @@
 /** Id-mapped mounts carried out: whose the files of a source are, seen from inside and from the host. */
 import { execFileSync } from "node:child_process";
-import { chownSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { namespaceFlags } from "../compile/namespaces.ts";
 import { encodePlan } from "../plan/encode.ts";
 import type { HostStep } from "../plan/vocabulary.ts";
-import { ContainerFixture, defaultNamespaces, hostMounts, type Mounts, userMappings } from "./container.fixture.ts";
+import {
+  ContainerFixture,
+  defaultMounts,
+  defaultNamespaces,
+  hostMounts,
+  kernelAtLeast,
+  type Mounts,
+  userMappings,
+} from "./container.fixture.ts";
 import { openSession } from "./native.ts";
 
 let fixture: ContainerFixture;
@@ -42,19 +50,31 @@ const bind = (options: string[], more: Partial<Mounts[number]> = {}): Mounts[num
   ...more,
 });
 const withUser = { namespaces: [...defaultNamespaces, { type: "user" as const }], ...userMappings };
+const onIdmap = kernelAtLeast(5, 12) ? test : test.skip; // skipped: MOUNT_ATTR_IDMAP came with Linux 5.12
 const owners = "cd /data; stat -c '%n %u:%g' *; echo >made";
 const owner = (name: string): string => {
   const { uid, gid } = statSync(join(source, name));
   return `${uid}:${gid}`;
 };
 
-test("by the container's user namespace: owners are the same inside, and what is made belongs to them on the host", () => {
-  fixture.giveToMappedRoot();
-  const { output, failure } = fixture.run({ linux: withUser, mounts: [bind(["idmap"])], script: owners });
-  expect(failure).toBeUndefined();
-  expect(output).toBe("root 0:0\nunmapped 65534:65534\nuser 1000:2000\n");
-  expect(owner("made")).toBe("0:0");
-});
+onIdmap(
+  "by the container's user namespace: owners are the same inside, and what is made belongs to them on the host",
+  () => {
+    fixture.giveToMappedRoot();
+    const { output, failure } = fixture.run({ linux: withUser, mounts: [bind(["idmap"])], script: owners });
+    expect(failure).toBeUndefined();
+    expect(output).toBe("root 0:0\nunmapped 65534:65534\nuser 1000:2000\n");
+    expect(owner("made")).toBe("0:0");
+  },
+);
+
+if (!kernelAtLeast(5, 12)) {
+  test("a kernel that cannot is an error that says since when one can", () => {
+    expect(() => fixture.run({ linux: withUser, mounts: [bind(["idmap"])], script: owners })).toThrow(
+      "needs Linux 5.12 (mount_setattr, MOUNT_ATTR_IDMAP)",
+    );
+  });
+}
 
 test("without a mapping they are nobody's there", () => {
   fixture.giveToMappedRoot();
@@ -62,7 +82,7 @@ test("without a mapping they are nobody's there", () => {
   expect(output).toMatch(/^root 65534:65534\nunmapped 65534:65534\nuser 65534:65534\n.*Permission denied\n$/s);
 });
 
-test("by mappings of the mount's own, without a user namespace", () => {
+onIdmap("by mappings of the mount's own, without a user namespace", () => {
   const { output, failure } = fixture.run({
     mounts: [bind(["idmap"], { uidMappings: range(0, 5000, 2000), gidMappings: range(0, 9000, 3000) })],
     script: owners.replace("echo >made", "touch made || echo refused"),
@@ -74,7 +94,7 @@ test("by mappings of the mount's own, without a user namespace", () => {
   );
 });
 
-test("by mappings of the mount's own that win over the container's; without the option, too", () => {
+onIdmap("by mappings of the mount's own that win over the container's; without the option, too", () => {
   fixture.giveToMappedRoot();
   for (const options of [[], ["idmap"]]) {
     const { output, failure } = fixture.run({
@@ -87,7 +107,7 @@ test("by mappings of the mount's own that win over the container's; without the 
   }
 });
 
-test("by a user namespace that is joined", () => {
+onIdmap("by a user namespace that is joined", () => {
   fixture.giveToMappedRoot();
   const session = openSession();
   const keep: HostStep[] = [
@@ -124,7 +144,7 @@ test("by a user namespace that is joined", () => {
   }
 });
 
-test("in crun's words, absolute and relative to the container's user namespace", () => {
+onIdmap("in crun's words, absolute and relative to the container's user namespace", () => {
   fixture.giveToMappedRoot();
   const seen = (option: string) =>
     fixture.run({ linux: withUser, mounts: [bind([option])], script: "stat -c '%u:%g' /data/user" });
@@ -132,7 +152,7 @@ test("in crun's words, absolute and relative to the container's user namespace",
   expect(seen("idmap=uids=@1000-3-1;gids=@2000-4-10")).toEqual({ output: "3:4\n", value: 0 });
 });
 
-test("idmap is of the mount, ridmap of all below it", () => {
+onIdmap("idmap is of the mount, ridmap of all below it", () => {
   const below = join(source, "below");
   mkdirSync(below);
   const lower = fixture.makeDirectory("lower");
@@ -152,7 +172,7 @@ test("idmap is of the mount, ridmap of all below it", () => {
   }
 });
 
-test("a file system that cannot be mapped is an error of that step", () => {
+onIdmap("a file system that cannot be mapped is an error of that step", () => {
   const { failure } = fixture.run({
     mounts: [
       {
@@ -183,4 +203,61 @@ test("a user namespace is made with its maps, and no process is left of it", () 
   expect(open("0 1 1\n5 1000 10\n")).toBeUndefined();
   expect(open("0 1 1\n0 1000 10\n")).toMatchObject({ kind: "userns.open", op: "write", errno: 22, path: "uid_map" });
   expect(children()).toBe(first);
+});
+
+/** An overlay over `source`, for a root. */
+function overlayRoot(layers: readonly string[], options: string[] = []): Mounts[number] {
+  const writable = fixture.outside("overlay");
+  rmSync(writable, { recursive: true, force: true });
+  for (const name of ["upper", "work"]) mkdirSync(join(writable, name), { recursive: true });
+  const own = [`upperdir=${join(writable, "upper")}`, `workdir=${join(writable, "work")}`];
+  return {
+    destination: "/",
+    type: "overlay",
+    source: "overlay",
+    options: [`lowerdir=${layers.join(":")}`, ...own, ...options],
+  };
+}
+
+test("the layers of an overlay root: owners are the same inside; what is written belongs to the container's ids", () => {
+  const root = overlayRoot([source, fixture.rootfs], ["idmap"]);
+  const upper = fixture.outside("overlay/upper");
+  chownSync(upper, 100_000, 100_000);
+  const { output, failure } = fixture.run({
+    linux: withUser,
+    mounts: [root],
+    script:
+      "stat -c '%n %u:%g' /root /user /bin/sh; echo >/made; echo more >>/user; rm /bin/find; test -e /bin/find || echo gone",
+  });
+  if (!kernelAtLeast(5, 19)) {
+    expect(failure).toMatchObject({ kind: "mount.overlay" });
+    return;
+  }
+  expect(failure).toBeUndefined();
+  expect(output).toBe("/root 0:0\n/user 1000:2000\n/bin/sh 0:0\ngone\n");
+  const owned = (name: string) => {
+    const { uid, gid } = statSync(join(upper, name));
+    return `${uid}:${gid}`;
+  };
+  // Copied up with the owner that it shows as; a whiteout is the kernel's own.
+  expect([owned("made"), owned("user")]).toEqual(["100000:100000", "101000:102000"]);
+  expect(statSync(join(upper, "bin/find")).isCharacterDevice()).toBe(true);
+  expect(readFileSync(join(source, "user"), "utf8")).toBe("user");
+});
+
+test("more layers than a page of mount options holds, made by the host as for a kernel without lowerdir+", () => {
+  const layers = Array.from({ length: 130 }, (_, i) => {
+    const layer = fixture.makeDirectory(join("layers", `${"x".repeat(200)}${i}`));
+    writeFileSync(join(layer, `file${i}`), String(i));
+    return layer;
+  });
+  const root = overlayRoot([...layers, fixture.rootfs]);
+  const request = {
+    kernel: [5, 10] as const,
+    mounts: [root, ...defaultMounts],
+    script: "cat /file0 /file129; touch /made; ls / | grep -c file",
+  };
+  expect(fixture.plan(request, "").host[0]).toMatchObject({ kind: "mount.overlay" });
+  expect(fixture.run(request)).toEqual({ output: "0129130\n", value: 0 });
+  expect(existsSync(fixture.outside("overlay/upper/made"))).toBe(true);
 });

@@ -39,6 +39,11 @@ export function find(root: StateRoot, id: ContainerId): Found {
   return { kind: "half-made", journal, alive: creator !== undefined && isAlive(creator.by.pid, creator.by.startTime) };
 }
 
+/** Whether a container, in whatever status, is there under this id and has this bundle. */
+export function usesBundle(root: StateRoot, id: ContainerId, bundle: string): boolean {
+  return readRecord(root, id)?.bundle === bundle;
+}
+
 /** The container under an id. Throws `not-found`, in the words that runc's callers look for. */
 export function findContainer(root: StateRoot, id: ContainerId): Extract<Found, { kind: "container" }> {
   const found = find(root, id);

@@ -1,13 +1,12 @@
 /** What create and run have in common. */
 
 import { resolve } from "node:path";
-import { containerId } from "../../core/brands.ts";
+import type { ContainerId } from "../../core/brands.ts";
 import type { Context } from "../../lifecycle/context.ts";
 import type { CreateRequest } from "../../lifecycle/create.ts";
 import { Trace } from "../../lifecycle/trace.ts";
-import { positional } from "../command.ts";
 import { faultOption, parseFault } from "../fault.ts";
-import type { OptionTable, Parsed } from "../options.ts";
+import type { OptionTable, Values } from "../options.ts";
 
 export const createOptions = {
   bundle: { type: "text", alias: "b", describe: "directory of the bundle (default: the working directory)" },
@@ -22,11 +21,14 @@ export const createOptions = {
   ...faultOption,
 } as const satisfies OptionTable;
 
-export function createRequest(parsed: Parsed<typeof createOptions>, foreground: boolean): CreateRequest {
-  const { options } = parsed;
+export function createRequest(
+  options: Values<typeof createOptions>,
+  id: ContainerId,
+  foreground: boolean,
+): CreateRequest {
   const socket = options["console-socket"];
   return {
-    id: containerId(positional(parsed, 0)),
+    id,
     bundle: options.bundle ?? ".",
     configFile: options.config,
     console: socket !== undefined ? { kind: "socket", path: socket } : { kind: foreground ? "pair" : "none" },
@@ -47,6 +49,20 @@ export function withTrace<T>(
   const trace = options.trace === undefined ? undefined : new Trace();
   try {
     return body({ ...context, fault: parseFault(options["test-fault"]) }, trace);
+  } finally {
+    if (options.trace !== undefined) trace?.write(resolve(options.trace));
+  }
+}
+
+/** The same for a body that waits. */
+export async function withTraceAsync<T>(
+  options: { readonly trace?: string | undefined; readonly "test-fault"?: string | undefined },
+  context: Context,
+  body: (context: Context, trace: Trace | undefined) => Promise<T>,
+): Promise<T> {
+  const trace = options.trace === undefined ? undefined : new Trace();
+  try {
+    return await body({ ...context, fault: parseFault(options["test-fault"]) }, trace);
   } finally {
     if (options.trace !== undefined) trace?.write(resolve(options.trace));
   }

@@ -1,5 +1,6 @@
+import { containerId } from "../../core/brands.ts";
 import { create } from "../../lifecycle/create.ts";
-import { defineCommand } from "../command.ts";
+import { defineCommand, positional } from "../command.ts";
 import { createOptions, createRequest, withTrace } from "./create-options.ts";
 
 export const command = defineCommand({
@@ -7,8 +8,9 @@ export const command = defineCommand({
   options: createOptions,
   positionals: [1, 1],
   run(parsed, { context }) {
+    const id = containerId(positional(parsed, 0));
     withTrace(parsed.options, context, (faulty, trace) => {
-      create(faulty, createRequest(parsed, false), trace).session.close();
+      create(faulty, createRequest(parsed.options, id, false), trace).session.close();
     });
     return 0;
   },
