@@ -1,6 +1,6 @@
 /** `npm run bench`: each suite measures something, and leaves nothing. How long anything takes is no matter of this test. */
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Report } from "../scripts/bench/report.ts";
@@ -62,9 +62,10 @@ where("bench", () => {
     expect(run(["--no-such-option"]).status).toBe(2);
   });
 
-  test("interrupted in the middle it leaves no file, process or cgroup", async () => {
+  test("interrupted from a terminal it leaves no file, process or cgroup", async () => {
     const child = spawn(process.execPath, [...program, "--suite", "scale", "--runs", "1000"], {
       stdio: "ignore",
+      detached: true,
       env: { ...process.env, TMPDIR: folder },
     });
     const ended = new Promise<number | null>((done) => child.once("close", done));
@@ -74,12 +75,27 @@ where("bench", () => {
       await new Promise((done) => setTimeout(done, 20));
     }
     const [work = ""] = left();
-    child.kill("SIGINT");
+    const cgroups = cgroupsOf(childrenOf(child.pid as number));
+    expect(cgroups.length).toBeGreaterThan(0);
+    // To the whole group, as a terminal does.
+    process.kill(-(child.pid as number), "SIGINT");
     expect(await ended).toBe(1);
     expect(left()).toEqual([]);
     expect(mentioning(join(folder, work))).toEqual([]);
+    expect(cgroups.filter((path) => existsSync(path))).toEqual([]);
   });
 });
+
+const childrenOf = (pid: number): readonly string[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
+
+/** The cgroups that `isolated` has made, which have its pid in their names. */
+function cgroupsOf(pids: readonly string[]): readonly string[] {
+  const roots = ["", ...readdirSync("/sys/fs/cgroup", { withFileTypes: true }).map(({ name }) => name)];
+  return roots
+    .flatMap((root) => pids.map((pid) => join("/sys/fs/cgroup", root, "tsrun-test", `isolated-${pid}`)))
+    .filter((path) => existsSync(path));
+}
 
 /** Processes whose command line names a path. */
 function mentioning(path: string): readonly string[] {
