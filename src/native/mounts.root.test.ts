@@ -452,14 +452,14 @@ describe("other file systems", () => {
     expect(mountAt(output, "/merged")?.options).toEqual(["rw", "nosuid", "noatime"]);
   });
 
-  test("more layers than one page of options holds go one by one, names with colons too", () => {
+  test("there may be more layers than one page of options holds, names with colons too", () => {
     const layer = (n: number) => fixture.makeDirectory(`layer:${n}-${"x".repeat(90)}`);
     const lower = Array.from({ length: 50 }, (_, n) => layer(n));
     for (const [n, path] of lower.entries()) writeFileSync(join(path, `file-${n}`), "");
     const lowerdir = `lowerdir=${lower.map((path) => path.replaceAll(":", "\\:")).join(":")}`;
     expect(lowerdir.length).toBeGreaterThan(4096);
     const [upper, work] = ["upper", "work"].map((name) => fixture.makeDirectory(name));
-    const request: ContainerRequest = {
+    const { output, failure } = fixture.run({
       mounts: [
         {
           destination: "/merged",
@@ -469,12 +469,7 @@ describe("other file systems", () => {
         },
       ],
       script: "ls /merged | grep -c file; echo x >/merged/new",
-    };
-    if (!kernelAtLeast(6, 8)) {
-      expect(() => fixture.run(request)).toThrow("of which mount(2) takes 4095");
-      return;
-    }
-    const { output, failure } = fixture.run(request);
+    });
     expect(failure).toBeUndefined();
     expect(output).toBe("50\n");
     expect(existsSync(join(upper as string, "new"))).toBe(true);
