@@ -209,26 +209,32 @@ struct Moved {
   int target_index = 0;
 };
 
-/// Moves a device back. Its number is what others on the host may know it by.
+/// Moves a device back. Its number is what others on the host may know it by, so it keeps that, unless it is another's by
+/// now (EBUSY). Before Linux 5.13 the kernel gives it one.
 Status MoveBack(Moved& device, const std::string& name) {
-  Request request = LinkRequest(device.target_index, 0, 0);
-  request.Add(IFLA_NET_NS_FD, device.host_netns.get()).AddText(IFLA_IFNAME, name);
-  if (device.target_index != device.link.index) request.Add(IFLA_NEW_IFINDEX, device.link.index);
-  return device.target.Do(request, name.c_str());
+  Status status;
+  for (const int index : {device.link.index, 0}) {
+    Request request = LinkRequest(device.target_index, 0, 0);
+    request.Add(IFLA_NET_NS_FD, device.host_netns.get()).AddText(IFLA_IFNAME, name);
+    if (index != 0 && index != device.target_index) request.Add(IFLA_NEW_IFINDEX, index);
+    status = device.target.Do(request, name.c_str());
+    if (status.err != EBUSY) break;
+  }
+  return status;
 }
 
 /// Everything as it was before the move. Each part on its own: what can be brought back is.
 void Restore(Moved& device) {
   std::string name = device.name;
   Status status = MoveBack(device, name);
-  if (status.err == EEXIST) {
-    // Its name is another's by now: as the kernel does with the devices of a namespace that ends.
-    name = "dev%d";
+  // Its name is another's by now: called as the kernel does with the devices of a namespace that ends.
+  for (int number = 0; status.err == EEXIST && number < kMaxNumbers; number++) {
+    name = "dev" + std::to_string(number);
     status = MoveBack(device, name);
   }
   if (!status.ok()) return;
-  Link link = device.link;
-  if (name == device.name && !GetLink(device.host, name, link).ok()) return;
+  Link link;
+  if (!GetLink(device.host, name, link).ok()) return;
   if (device.link.master != 0) {
     Request request = LinkRequest(link.index, 0, 0);
     request.Add(IFLA_MASTER, device.link.master);

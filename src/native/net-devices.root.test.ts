@@ -1,6 +1,6 @@
 /** Network devices that move into a container, seen from inside, and that come back when create fails. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { readlinkSync, writeFileSync } from "node:fs";
+import { readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { namespaceFlags } from "../compile/namespaces.ts";
 import { encodePlan, point } from "../plan/encode.ts";
@@ -268,6 +268,41 @@ describe("a create that fails", () => {
         expect(failure).toMatchObject({ side, index, op: "injected" });
         expect(described(device)).toEqual(before);
       }
+    }
+  });
+
+  test("leaves it with its addresses and routes also where its name and number are another's by now", () => {
+    ip("link", "set", device, "up");
+    addresses();
+    ip("route", "add", "203.0.113.128/25", "via", "198.51.100.1");
+    const before = described(device);
+    const output = fixture.outside("output-of-taken");
+    writeFileSync(output, "");
+    const plan = fixture.plan(
+      { linux: { namespaces: defaultNamespaces, netDevices: { [device]: {} } }, script: "true" },
+      output,
+    );
+    const names = () => new Set(readdirSync("/sys/class/net"));
+    const earlier = names();
+    const session = openSession();
+    try {
+      expect(session.execute(encodePlan(plan)).failure).toBeUndefined();
+      ip("link", "add", device, "index", `${before.ifindex}`, "type", "veth", "peer", "name", `${device}x`);
+      session.rollback();
+    } finally {
+      session.close();
+    }
+    const [back] = [...names()].filter((name) => !earlier.has(name) && !name.startsWith(device));
+    try {
+      expect(back).toMatch(/^dev\d+$/);
+      const { ifindex, addresses: kept, routes, ...rest } = described(back as string);
+      expect(ifindex).not.toBe(before.ifindex);
+      expect(kept.map(({ local }) => local).sort()).toEqual(before.addresses.map(({ local }) => local).sort());
+      expect({ ...rest, routes }).toEqual({ up: before.up, mtu: before.mtu, address: before.address, master: before.master, routes: before.routes });
+    } finally {
+      ip("link", "del", device);
+      if (back !== undefined) ip("link", "set", back, "down");
+      if (back !== undefined) ip("link", "set", back, "name", device);
     }
   });
 
