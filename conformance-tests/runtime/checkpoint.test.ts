@@ -1,10 +1,9 @@
 /** checkpoint and restore with a real CRIU: what goes on after it, what was the host's, what is left. */
-import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { criuProblem } from "../criu.ts";
-import { type Config, hierarchies, isTsrun, RUNTIME, Sandbox, waitFor } from "../harness.ts";
+import { type Config, hierarchies, isTsrun, Sandbox, waitFor } from "../harness.ts";
 
 let box: Sandbox;
 beforeAll(() => {
@@ -135,124 +134,6 @@ jest.setTimeout(300_000);
     box.ok(["delete", other]);
     expect(box.leftovers()).toEqual([]);
   });
-
-  test("in the foreground its output goes on, and its status is the program's", () => {
-    const id = box.id();
-    const bundle = box.bundle("i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo line $i; sleep 0.3; done; exit 7");
-    const image = join(box.work, `${id}-image`);
-    const read = (name: string): string => readFileSync(join(box.work, name), "utf8");
-    // Its output is a pipe, as its callers have it.
-    const script = `"$@" </dev/null 2>&1 | cat >${box.work}/first`;
-    const piped = spawn("sh", [
-      "-c",
-      script,
-      "sh",
-      RUNTIME,
-      "--root",
-      box.root,
-      "run",
-      "--detach",
-      "--bundle",
-      bundle,
-      id,
-    ]);
-    try {
-      waitFor("its output", () => existsSync(join(box.work, "first")) && read("first").includes("line 2"));
-      box.ok(["checkpoint", "--image-path", image, id]);
-    } finally {
-      piped.kill("SIGKILL");
-    }
-    const result = spawnSync(RUNTIME, ["--root", box.root, "restore", "--bundle", bundle, "--image-path", image, id], {
-      encoding: "utf8",
-    });
-    expect(result).toMatchObject({
-      status: 7,
-      stderr: "",
-      stdout: expect.stringMatching(/^line \d+\n[\s\S]*line 100\n$/),
-    });
-    expect(box.leftovers()).toEqual([]);
-  });
-
-  test("a paused one can be dumped, and stays so if it is left", () => {
-    const one = counter();
-    box.ok(["pause", one.id]);
-    worked(one.dump("--leave-running"));
-    expect(box.state(one.id).status).toBe("paused");
-    box.ok(["resume", one.id]);
-    one.goesOn(one.count());
-    box.ok(["delete", "--force", one.id]);
-  });
-
-  test("memory first, then the rest", () => {
-    const one = counter();
-    const first = join(box.work, `${one.id}-first`);
-    const pre = box.run(["checkpoint", "--image-path", first, "--work-path", one.work, "--pre-dump", one.id]);
-    worked(pre);
-    expect(box.state(one.id).status).toBe("running");
-    worked(one.dump("--parent-path", `../${one.id}-first`));
-    const at = one.count();
-    restored(one, one.id);
-    one.goesOn(at);
-    box.ok(["delete", "--force", one.id]);
-  });
-
-  test("hooks run around a restore", () => {
-    const mark = join(box.work, "mark");
-    const one = counter((config) => {
-      const say = (word: string) => [{ path: "/bin/sh", args: ["sh", "-c", `cat >>${mark}; echo ${word} >>${mark}`] }];
-      config.hooks = { createRuntime: say("createRuntime"), poststop: say("poststop") };
-    });
-    worked(one.dump());
-    writeFileSync(mark, "");
-    restored(one, one.id);
-    const { pid } = box.state(one.id);
-    // That of the stopped container, whose place it took, came first.
-    expect(readFileSync(mark, "utf8").match(/^\S*(createRuntime|poststop)$/gm)).toHaveLength(2);
-    expect(readFileSync(mark, "utf8")).toContain(`"pid":${pid}`);
-    box.ok(["delete", "--force", one.id]);
-  });
-
-  test("a dump that fails leaves it running, and says why", () => {
-    // A connection, without --tcp-established.
-    const one = counter((config) => {
-      config.process.args = ["sh", "-c", `${QUIET} nc -l -p 99 & sleep 1; sleep 1000 | nc 127.0.0.1 99 & ${COUNT}`];
-    });
-    waitFor("the connection", () => box.run(["exec", one.id, "netstat", "-tn"]).stdout.includes("ESTABLISHED"));
-    const result = one.dump();
-    expect(result.status).toBe(1);
-    expect(result.stderr).toMatch(/checkpoint .*: CRIU failed: .*tcp-established.*\n.*dump\.log/);
-    expect(box.state(one.id).status).toBe("running");
-    one.goesOn(one.count());
-    worked(one.dump("--tcp-established", "--leave-running"));
-    box.ok(["delete", "--force", one.id]);
-    expect(box.leftovers()).toEqual([]);
-  });
-
-  (isTsrun ? test : test.skip)(
-    "killed at every step, restore leaves nothing that gc or delete cannot clean",
-    () => {
-      const one = counter();
-      worked(one.dump());
-      box.ok(["delete", one.id]);
-      let killed = 0;
-      /** Whether there was such a step. */
-      const survives = (fault: string): boolean => {
-        const id = box.id();
-        const { status } = restore(one, id, "--test-fault", fault);
-        if (status === null && killed++ % 2 === 0) box.ok(["gc"]);
-        box.ok(["delete", "--force", id]);
-        box.ok(["gc"]);
-        waitFor(`nothing to be left after ${fault}`, () => box.leftovers().length === 0);
-        return status === null;
-      };
-      for (const side of ["host", "container"]) for (let i = 0; survives(`restore:${side}:${i}:kill`); i++);
-      expect(killed).toBeGreaterThan(12);
-      for (const point of ["directory-new", "directory", "executed", "recorded", "pid-file", "committed"]) {
-        expect([point, survives(`point:${point}`)]).toEqual([point, true]);
-      }
-    },
-    1_200_000,
-  );
 });
 
 describe("without an image or CRIU", () => {
