@@ -102,7 +102,7 @@ export class Sandbox {
         stdio: stdio as [number, number, number],
         env: options.env ?? { PATH: process.env.PATH },
         cwd: options.cwd ?? this.work,
-        timeout: options.timeoutMs ?? 60_000,
+        timeout: options.timeoutMs ?? 120_000,
         killSignal: "SIGKILL",
       });
     } finally {
@@ -247,10 +247,10 @@ function removeCgroups(name: string): void {
   for (const hierarchy of hierarchies()) spawnSync("rmdir", [join(hierarchy, "tsrun-test")]);
 }
 
-/** Polls until the condition holds; throws with `what` after ten seconds. */
+/** Polls until the condition holds; throws with `what` after a minute. */
 export function waitFor(what: string, condition: () => boolean): void {
   const nap = new Int32Array(new SharedArrayBuffer(4));
-  for (let i = 0; i < 1000; i++) {
+  for (let i = 0; i < 6000; i++) {
     if (condition()) return;
     Atomics.wait(nap, 0, 0, 10);
   }

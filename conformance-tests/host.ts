@@ -1,5 +1,5 @@
 /** What of the host decides whether a case can pass on it. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
 
 export const host = {
@@ -16,6 +16,21 @@ export const host = {
   capability: (number: number): boolean => {
     const effective = /^CapEff:\t(\w+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
     return (BigInt(`0x${effective}`) & (1n << BigInt(number))) !== 0n;
+  },
+  /** Whether AppArmor has this profile. */
+  apparmorKnows: (profile: string): boolean =>
+    readFileSync("/sys/kernel/security/apparmor/profiles", "utf8")
+      .split("\n")
+      .some((line) => line.startsWith(`${profile} (`)),
+  /** Whether SELinux's policy has all that this label names: its `context` file takes no other. */
+  selinuxKnows: (label: string): boolean => {
+    try {
+      writeFileSync("/sys/fs/selinux/context", label);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EINVAL") return false;
+      throw error;
+    }
   },
   /** By what each shows outside securityfs, which need not be mounted. */
   securityModule: (name: "apparmor" | "selinux"): boolean => {

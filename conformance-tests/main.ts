@@ -9,12 +9,13 @@ import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { containerdSuite } from "./containerd/suite.ts";
+import { dockerSuite } from "./docker/suite.ts";
 import { ociSuite } from "./oci/programs.ts";
 import type { CaseResult, Outcome, Runtime, Suite, SuiteResult } from "./outcome.ts";
 import { podmanSuite } from "./podman/suite.ts";
 import { findRuntime } from "./runtimes.ts";
 
-const suites: readonly Suite[] = [ociSuite, containerdSuite, podmanSuite];
+const suites: readonly Suite[] = [ociSuite, containerdSuite, podmanSuite, dockerSuite];
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({

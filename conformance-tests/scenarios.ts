@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { type CaseResult, isolatedArguments, type Outcome, type Runtime, type Suite } from "./outcome.ts";
 import { findProgram, findRuntime } from "./runtimes.ts";
@@ -137,8 +137,8 @@ function print(line: Line): void {
 
 export const nap = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
-/** Polls until the condition holds; throws with `what` after `seconds`. */
-export async function until(what: string, condition: () => Promise<boolean> | boolean, seconds = 20): Promise<void> {
+/** Polls until the condition holds; throws with `what` after `seconds`: for what never comes, as emulated machines are slow. */
+export async function until(what: string, condition: () => Promise<boolean> | boolean, seconds = 60): Promise<void> {
   const end = Date.now() + seconds * 1000;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
@@ -159,7 +159,7 @@ export interface ExecuteOptions {
   /** Its standard input stays open until it has printed this; then it gets the text, and the end. */
   readonly answer?: { readonly after: RegExp; readonly text: string };
   readonly env?: NodeJS.ProcessEnv;
-  /** What hangs must fail: two minutes are far more than any takes. */
+  /** What hangs must fail: five minutes are far more than any takes, also in an emulated machine. */
   readonly seconds?: number;
 }
 
@@ -169,7 +169,7 @@ export function execute(program: string, args: readonly string[], options: Execu
     const child = spawn(program, args, {
       env: options.env ?? process.env,
       stdio: ["pipe", "pipe", "pipe"],
-      timeout: (options.seconds ?? 120) * 1000,
+      timeout: (options.seconds ?? 300) * 1000,
       killSignal: "SIGKILL",
     });
     let stdout = "";
@@ -206,6 +206,22 @@ export function processes(): readonly { readonly pid: number; readonly command: 
         throw error;
       }
     });
+}
+
+/** Waits until no process has this command line. */
+export async function gone(what: string): Promise<void> {
+  await until(`the end of ${what}`, () => processes().every(({ command }) => command !== what));
+}
+
+/** What a file of a process' cgroup says: `v1` in the hierarchy of the controller, or `v2`. */
+export function cgroupFile(pid: number, controller: string, v1: string, v2: string): string {
+  const cgroup = readFileSync(`/proc/${pid}/cgroup`, "utf8");
+  const path = new RegExp(`^\\d+:(?:[\\w,]*,)?${controller}(?:,[\\w,]*)?:(.*)$`, "m").exec(cgroup)?.[1];
+  const file =
+    path === undefined
+      ? join("/sys/fs/cgroup", /^0::(.*)$/m.exec(cgroup)?.[1] ?? "", v2)
+      : join("/sys/fs/cgroup", controller, path, v1);
+  return readFileSync(file, "utf8").trim();
 }
 
 /**

@@ -14,7 +14,7 @@ import type { CaseResult, SuiteResult } from "./outcome.ts";
 
 const results = resolve(__dirname, "../build/conformance");
 const readme = join(__dirname, "README.md");
-const suites = ["oci", "containerd", "podman"];
+const suites = ["oci", "containerd", "podman", "docker"];
 const runtimes = [resolve(__dirname, "../bin/tsrun"), "runc", "crun"];
 const BEGIN = "<!-- begin of what npm run conformance:table writes -->";
 const END = "<!-- end of what npm run conformance:table writes -->";

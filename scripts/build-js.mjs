@@ -1,9 +1,10 @@
-// Bundles the command line into dist/tsrun.cjs, and writes V8's code cache for it beside it.
+// Bundles the command line into the programs of dist/ (scripts/programs.mjs), and writes V8's code cache for each beside it.
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { build, transformSync } from "esbuild";
+import { programs, variants } from "./programs.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -17,11 +18,14 @@ try {
 } catch {
   // Outside a checkout (a source archive) there is no commit to name.
 }
-mkdirSync(join(root, "dist"), { recursive: true });
-await build({
+/** Packages that few calls need, each in a file of its own: loaded when they are called for, and in no code cache. */
+const apart = ["yargs", "pino"];
+const commands = readdirSync(join(root, "src/cli/commands"))
+  .filter((name) => /^[a-z]+\.ts$/.test(name))
+  .map((name) => basename(name, ".ts"));
+
+const common = {
   absWorkingDir: root,
-  entryPoints: ["src/cli/main.ts"],
-  outfile: "dist/tsrun.cjs",
   bundle: true,
   platform: "node",
   format: "cjs",
@@ -30,6 +34,8 @@ await build({
   minifySyntax: true,
   legalComments: "eof",
   logLevel: "warning",
+  // A program runs by vm.Script, whose `import()` is none.
+  supported: { "dynamic-import": false },
   // yargs and its parser are ESM and make a `require` from their own address.
   banner: { js: 'const importMetaUrl="file://"+__filename;' },
   define: {
@@ -37,9 +43,42 @@ await build({
     TSRUN_VERSION: JSON.stringify(version),
     TSRUN_COMMIT: JSON.stringify(commit),
   },
+};
+
+/** Leaves out what a program does not need: commands that main.cjs never runs in it, and the packages that are apart. */
+const leaveOut = (kept) => ({
+  name: "leave-out",
+  setup(on) {
+    on.onResolve({ filter: new RegExp(`^(${apart.join("|")})$`) }, ({ path }) => ({
+      path: `./${path}.cjs`,
+      external: true,
+    }));
+    if (kept === "all") return;
+    on.onResolve({ filter: /^\.\/.*\.ts$/ }, ({ path, kind }) => {
+      const name = basename(path, ".ts");
+      const isCommand = commands.includes(name) || Object.values(variants).includes(name);
+      return kind === "dynamic-import" && isCommand && !kept.includes(name)
+        ? { path, namespace: "elsewhere" }
+        : undefined;
+    });
+    on.onLoad({ filter: /./, namespace: "elsewhere" }, ({ path }) => ({
+      contents: `throw new Error("${basename(path, ".ts")} is in another program: main.cjs has chosen the wrong one")`,
+    }));
+  },
 });
-copyFileSync(join(root, "scripts/main.cjs"), join(root, "dist/main.cjs"));
+
+mkdirSync(join(root, "dist"), { recursive: true });
+// Those of an earlier build that had others.
+for (const name of readdirSync(join(root, "dist"))) if (/\.(cjs|cache)$/.test(name)) rmSync(join(root, "dist", name));
+for (const { file, commands: kept } of programs) {
+  const outfile = join("dist", file);
+  await build({ ...common, entryPoints: ["src/cli/main.ts"], outfile, plugins: [leaveOut(kept)] });
+}
+for (const name of apart) await build({ ...common, entryPoints: [name], outfile: `dist/${name}.cjs` });
+const { code } = transformSync(readFileSync(join(root, "scripts/main.cjs"), "utf8"), {
+  define: { COMMANDS: JSON.stringify([...commands, ...Object.keys(variants)]), PROGRAMS: JSON.stringify(programs) },
+});
+writeFileSync(join(root, "dist/main.cjs"), code);
 copyFileSync(join(root, "scripts/compile-cache.cjs"), join(root, "dist/compile-cache.cjs"));
-rmSync(join(root, "dist/tsrun.cache"), { force: true });
 if (!existsSync(join(root, "dist/node-path"))) writeFileSync(join(root, "dist/node-path"), `${process.execPath}\n`);
 execFileSync(process.execPath, [join(root, "dist/compile-cache.cjs")], { stdio: "inherit" });

@@ -1,10 +1,12 @@
-// Writes what comes from src/plan/vocabulary.ts: addon/abi/plan.gen.h, src/plan/hash.gen.ts, the table of docs/plan-format.md.
+// Writes what comes from src/plan/vocabulary.ts: addon/abi/plan.gen.h, src/plan/hash.gen.ts, the table of docs/plan-format.md; and
+// from spec-schemas/config.ts: spec-schemas/shapes.gen.ts.
 // `--check` writes nothing and fails when one of them is stale.
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { transformSync } from "esbuild";
+import { generateShapes } from "./shapes.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const source = readFileSync(join(root, "src/plan/vocabulary.ts"), "utf8");
@@ -167,6 +169,7 @@ const outputs = {
   "addon/abi/plan.gen.h": header,
   "src/plan/hash.gen.ts": `// Made by scripts/generate.mjs from src/plan/vocabulary.ts; do not edit.\n/** Both sides compare this before step 0: an addon and a tsrun of different builds refuse each other's plans. */\nexport const vocabularyHash = 0x${hash.toString(16)};\n`,
 };
+outputs["spec-schemas/shapes.gen.ts"] = await generateShapes(root);
 const docs = join(root, "docs/plan-format.md");
 if (existsSync(docs)) {
   const text = readFileSync(docs, "utf8");

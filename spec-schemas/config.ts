@@ -6,7 +6,8 @@
 import * as z from "zod/mini";
 
 /** Text that goes to the kernel: a NUL would end it early. */
-const text = z.string().check(z.refine((value) => !value.includes("\0"), "text without NUL"));
+export const withoutNul = (value: string): boolean => !value.includes("\0");
+const text = z.string().check(z.refine(withoutNul, "text without NUL"));
 const texts = z.array(text);
 const uint16 = z.int().check(z.gte(0), z.lte(65_535));
 const uint32 = z.int().check(z.gte(0), z.lte(4_294_967_295));

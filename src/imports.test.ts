@@ -23,6 +23,7 @@ const all = [
   "host",
   "plan",
   "compile",
+  "explain",
   "native",
   "state",
   "image",
@@ -37,6 +38,12 @@ const rules: Readonly<Record<string, Rule>> = {
   plan: { values: ["core"], packages: ["node:crypto"] },
   // Pure. node:path works on text; nothing else of Node's is within reach.
   compile: { values: ["core", "plan"], types: ["bundle", "host", "spec-schemas"], packages: ["node:path"] },
+  // Pure, too.
+  explain: {
+    values: ["core", "plan", "compile"],
+    types: ["host", "spec-schemas"],
+    packages: ["node:path", "node:crypto"],
+  },
   native: { values: ["core", "plan"], packages: ["node:*"] },
   state: { values: ["core", "host", "spec-schemas"], packages: ["node:*"] },
   image: { values: ["core", "spec-schemas", "host", "native"], packages: ["node:*"] },

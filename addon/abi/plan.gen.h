@@ -7,12 +7,12 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0x464895d2u;
+inline constexpr uint32_t kVocabularyHash = 0xdc74298bu;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
 inline constexpr uint32_t kMaxElements = 65536;
-inline constexpr uint16_t kMaxStepCode = 240;
+inline constexpr uint16_t kMaxStepCode = 254;
 
 enum class StepKind : uint16_t {
   kSyncSignal = 1,
@@ -96,6 +96,10 @@ enum class StepKind : uint16_t {
   kCgroupEnter = 109,
   kCgroupDelegate = 110,
   kCgroupUpdate = 111,
+  kCgroupAdopt = 233,
+  kSystemdStartUnit = 230,
+  kSystemdSetProperties = 231,
+  kSystemdStopUnit = 232,
   kResctrlCreate = 150,
   kResctrlWrite = 151,
   kResctrlJoin = 152,
@@ -108,6 +112,11 @@ enum class StepKind : uint16_t {
   kFileAppend = 134,
   kNotifyListen = 132,
   kNotifyForward = 133,
+  kCriuConnect = 250,
+  kCriuRequest = 251,
+  kCriuWait = 252,
+  kFdsPlace = 253,
+  kMountTarget = 254,
 };
 
 /// What failed: a system call, or a check of ours.
@@ -191,9 +200,11 @@ enum class Op : uint16_t {
   kFsetxattr = 76,
   kPidfdGetfd = 77,
   kRtnetlink = 78,
-  kLinkat = 79,
-  kFtruncate = 80,
-  kSyncfs = 81,
+  kSystemd = 79,
+  kCriu = 80,
+  kLinkat = 81,
+  kFtruncate = 82,
+  kSyncfs = 83,
 };
 
 enum class SyncPoint : uint64_t {
@@ -360,7 +371,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {"hook.run", 3, 11, {FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStrs, FieldType::kStrs, FieldType::kStr, FieldType::kU64, FieldType::kStr, FieldType::kStr, FieldType::kSlot, FieldType::kSlot}},
     {"pidfd.send", 1, 1, {FieldType::kStr}},
     {"notify.listen", 1, 2, {FieldType::kStr, FieldType::kStr}},
-    {"notify.forward", 1, 3, {FieldType::kStr, FieldType::kU64, FieldType::kU64}},
+    {"notify.forward", 1, 4, {FieldType::kStr, FieldType::kU64, FieldType::kU64, FieldType::kBool}},
     {"file.append", 1, 2, {FieldType::kStr, FieldType::kSlot}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -457,10 +468,10 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
-    {nullptr, 0, 0, {}},
+    {"systemd.startUnit", 1, 8, {FieldType::kStrs, FieldType::kStrs, FieldType::kBytes, FieldType::kStr, FieldType::kBytes, FieldType::kU64, FieldType::kBytes, FieldType::kU64}},
+    {"systemd.setProperties", 1, 7, {FieldType::kStrs, FieldType::kStrs, FieldType::kBytes, FieldType::kStr, FieldType::kBytes, FieldType::kBytes, FieldType::kU64}},
+    {"systemd.stopUnit", 1, 6, {FieldType::kStrs, FieldType::kStrs, FieldType::kBytes, FieldType::kStr, FieldType::kBytes, FieldType::kU64}},
+    {"cgroup.adopt", 1, 4, {FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kStrs}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
@@ -468,6 +479,20 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {"mount.overlay", 1, 7, {FieldType::kStrs, FieldType::kStr, FieldType::kStr, FieldType::kStr, FieldType::kStrs, FieldType::kSlot, FieldType::kSlot}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {nullptr, 0, 0, {}},
+    {"criu.connect", 1, 1, {FieldType::kSlot}},
+    {"criu.request", 1, 2, {FieldType::kSlot, FieldType::kBytes}},
+    {"criu.wait", 1, 4, {FieldType::kStr, FieldType::kBool, FieldType::kSlot, FieldType::kU64}},
+    {"fds.place", 2, 2, {FieldType::kSlot, FieldType::kU64}},
+    {"mount.target", 2, 4, {FieldType::kStr, FieldType::kStr, FieldType::kBool, FieldType::kU64}},
 };
 
 /// Tells the other side that this point is reached.
@@ -1389,6 +1414,80 @@ struct CgroupUpdate {
         missing(r.bool_(5)) {}
 };
 
+/// Takes a v2 cgroup in which somebody else has put the container's process: checks that it is there and nobody else, then lets the parents give it these controllers (`needed`: must be possible).
+struct CgroupAdopt {
+  static constexpr StepKind kKind = StepKind::kCgroupAdopt;
+  Str hierarchy;
+  Str path;
+  Strs controllers;
+  Strs needed;
+  explicit CgroupAdopt(const Record& r)
+      : hierarchy(r.str(0)),
+        path(r.str(1)),
+        controllers(r.strs(2)),
+        needed(r.strs(3)) {}
+};
+
+/// Makes this call, with the pid of the container's process at byte `pidAt` of it (0: nowhere), and waits until the job that it starts is done. Undo ends the process and makes the call `stop`.
+struct SystemdStartUnit {
+  static constexpr StepKind kKind = StepKind::kSystemdStartUnit;
+  Strs managers;
+  Strs buses;
+  Bytes greeting;
+  Str unit;
+  Bytes call;
+  uint64_t pid_at;
+  Bytes stop;
+  uint64_t timeout_ms;
+  explicit SystemdStartUnit(const Record& r)
+      : managers(r.strs(0)),
+        buses(r.strs(1)),
+        greeting(r.bytes(2)),
+        unit(r.str(3)),
+        call(r.bytes(4)),
+        pid_at(r.u64(5)),
+        stop(r.bytes(6)),
+        timeout_ms(r.u64(7)) {}
+};
+
+/// Makes these calls, and waits for the last one's answer; undo makes the calls `undo`.
+struct SystemdSetProperties {
+  static constexpr StepKind kKind = StepKind::kSystemdSetProperties;
+  Strs managers;
+  Strs buses;
+  Bytes greeting;
+  Str unit;
+  Bytes calls;
+  Bytes undo;
+  uint64_t timeout_ms;
+  explicit SystemdSetProperties(const Record& r)
+      : managers(r.strs(0)),
+        buses(r.strs(1)),
+        greeting(r.bytes(2)),
+        unit(r.str(3)),
+        calls(r.bytes(4)),
+        undo(r.bytes(5)),
+        timeout_ms(r.u64(6)) {}
+};
+
+/// Makes this call and waits until its job is done. A unit that is not there, or a manager that is not there, is no error.
+struct SystemdStopUnit {
+  static constexpr StepKind kKind = StepKind::kSystemdStopUnit;
+  Strs managers;
+  Strs buses;
+  Bytes greeting;
+  Str unit;
+  Bytes call;
+  uint64_t timeout_ms;
+  explicit SystemdStopUnit(const Record& r)
+      : managers(r.strs(0)),
+        buses(r.strs(1)),
+        greeting(r.bytes(2)),
+        unit(r.str(3)),
+        call(r.bytes(4)),
+        timeout_ms(r.u64(5)) {}
+};
+
 /// Makes a directory (a class, or a monitoring group in mon_groups of one); undo removes it. One that is there is used if `existing`, otherwise an error; `make` false: it must be there.
 struct ResctrlCreate {
   static constexpr StepKind kKind = StepKind::kResctrlCreate;
@@ -1549,16 +1648,74 @@ struct NotifyListen {
         name(r.str(1)) {}
 };
 
-/// Waits until somebody says READY=… to the socket of notify.listen, or the process ends; says it, and MAINPID=pid, to this address (a path, or @name of an abstract socket), and waits until it is taken in (BARRIER=1, at most 30 s).
+/// Waits until somebody says READY=… to the socket of notify.listen, or the process ends (not if it is `ready` already, having been restored); says it, and MAINPID=pid, to this address (a path, or @name of an abstract socket), and waits until it is taken in (BARRIER=1, at most 30 s).
 struct NotifyForward {
   static constexpr StepKind kKind = StepKind::kNotifyForward;
   Str address;
   uint64_t pid;
   uint64_t start_time;
+  bool ready;
   explicit NotifyForward(const Record& r)
       : address(r.str(0)),
         pid(r.u64(1)),
-        start_time(r.u64(2)) {}
+        start_time(r.u64(2)),
+        ready(r.bool_(3)) {}
+};
+
+/// Makes the socket over which CRIU is told what to do (`criu swrk`), its end in the slot.
+struct CriuConnect {
+  static constexpr StepKind kKind = StepKind::kCriuConnect;
+  Slot slot;
+  explicit CriuConnect(const Record& r)
+      : slot(r.slot(0)) {}
+};
+
+/// Sends a request (a criu_req of CRIU's rpc.proto) to the CRIU that the plan has spawned; the slot is the one of criu.connect. Undo: a process that was adopted is killed, and CRIU learns that nobody is there any more, and undoes what it did.
+struct CriuRequest {
+  static constexpr StepKind kKind = StepKind::kCriuRequest;
+  Slot slot;
+  Bytes request;
+  explicit CriuRequest(const Record& r)
+      : slot(r.slot(0)),
+        request(r.bytes(1)) {}
+};
+
+/// Lets CRIU go on to this point (a notification of its RPC, where it waits), or to its end if `script` is empty. `adopt`: the process that CRIU names there becomes the container's. A terminal's master that CRIU finds on the way goes through the slot `console`; that lazy pages can be fetched is told by a zero byte to the descriptor `statusFd` of tsrun, if not 0.
+struct CriuWait {
+  static constexpr StepKind kKind = StepKind::kCriuWait;
+  Str script;
+  bool adopt;
+  Slot console;
+  uint64_t status_fd;
+  explicit CriuWait(const Record& r)
+      : script(r.str(0)),
+        adopt(r.bool_(1)),
+        console(r.slot(2)),
+        status_fd(r.u64(3)) {}
+};
+
+/// Keeps the descriptor of the slot open for the program, under this number, which must be free.
+struct FdsPlace {
+  static constexpr StepKind kKind = StepKind::kFdsPlace;
+  Slot slot;
+  uint64_t number;
+  explicit FdsPlace(const Record& r)
+      : slot(r.slot(0)),
+        number(r.u64(1)) {}
+};
+
+/// Makes what mount.bind of this host path would be mounted on, if missing, and mounts nothing.
+struct MountTarget {
+  static constexpr StepKind kKind = StepKind::kMountTarget;
+  Str source;
+  Str target;
+  bool no_symlinks;
+  uint64_t links;
+  explicit MountTarget(const Record& r)
+      : source(r.str(0)),
+        target(r.str(1)),
+        no_symlinks(r.bool_(2)),
+        links(r.u64(3)) {}
 };
 
 #define TSRUN_HOST_STEPS(X) \
@@ -1600,6 +1757,10 @@ struct NotifyForward {
   X(CgroupEnter) \
   X(CgroupDelegate) \
   X(CgroupUpdate) \
+  X(CgroupAdopt) \
+  X(SystemdStartUnit) \
+  X(SystemdSetProperties) \
+  X(SystemdStopUnit) \
   X(ResctrlCreate) \
   X(ResctrlWrite) \
   X(ResctrlJoin) \
@@ -1610,7 +1771,10 @@ struct NotifyForward {
   X(PidfdSend) \
   X(FileAppend) \
   X(NotifyListen) \
-  X(NotifyForward)
+  X(NotifyForward) \
+  X(CriuConnect) \
+  X(CriuRequest) \
+  X(CriuWait)
 
 #define TSRUN_CONTAINER_STEPS(X) \
   X(SyncSignal) \
@@ -1659,6 +1823,8 @@ struct NotifyForward {
   X(DeviceReopenNull) \
   X(FsLabel) \
   X(SeccompLoad) \
-  X(HookRun)
+  X(HookRun) \
+  X(FdsPlace) \
+  X(MountTarget)
 
 } // namespace tsrun::abi

@@ -14,8 +14,10 @@
 #include "addon/base/sys.h"
 #include "addon/exec/session.h"
 #include "addon/extract/extraction.h"
+#include "addon/steps/cgroup_devices_host.h"
 #include "addon/steps/oom_watch_host.h"
 #include "addon/steps/seccomp_filter_host.h"
+#include "addon/steps/sysctl_read_host.h"
 
 namespace {
 
@@ -433,12 +435,58 @@ Napi::Value TerminalSize(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+/// readSysctls(namespaces: number[], files: string[]): for each file its text or, as a number, its errno; a status when
+/// a namespace cannot be entered.
+Napi::Value ReadSysctls(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (info.Length() != 2 || !info[0].IsArray() || !info[1].IsArray())
+    return TypeError(env, "readSysctls: namespaces, files");
+  const Napi::Array fds = info[0].As<Napi::Array>(), names = info[1].As<Napi::Array>();
+  std::vector<int> namespaces;
+  for (uint32_t i = 0; i < fds.Length(); i++) {
+    const Napi::Value fd = fds.Get(i);
+    if (!fd.IsNumber()) return TypeError(env, "readSysctls: namespaces");
+    namespaces.push_back(fd.As<Napi::Number>().Int32Value());
+  }
+  std::vector<std::string> files;
+  for (uint32_t i = 0; i < names.Length(); i++) {
+    const Napi::Value name = names.Get(i);
+    if (!name.IsString()) return TypeError(env, "readSysctls: files");
+    files.push_back(name.As<Napi::String>().Utf8Value());
+  }
+  std::vector<tsrun::SysctlValue> values;
+  const Status status = tsrun::ReadSysctls(namespaces, files, values);
+  if (!status.ok()) return StatusObject(env, status);
+  Napi::Array out = Napi::Array::New(env, values.size());
+  for (uint32_t i = 0; i < values.size(); i++)
+    out.Set(i, values[i].err != 0 ? Napi::Value(Napi::Number::New(env, values[i].err))
+                                  : Napi::Value(Napi::String::New(env, values[i].text)));
+  return out;
+}
+
+/// deviceProgramTags(hierarchy, path): a list of texts, or a status.
+Napi::Value DeviceProgramTags(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (info.Length() != 2 || !info[0].IsString() || !info[1].IsString())
+    return TypeError(env, "deviceProgramTags: hierarchy, path");
+  std::vector<std::string> tags;
+  const Status status =
+      tsrun::DeviceProgramTags(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value(), tags);
+  if (!status.ok()) return StatusObject(env, status);
+  Napi::Array out = Napi::Array::New(env, tags.size());
+  for (uint32_t i = 0; i < tags.size(); i++)
+    out.Set(i, Napi::String::New(env, tags[i]));
+  return out;
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Session", SessionWrap::Define(env));
   exports.Set("OomWatch", OomWatchWrap::Define(env));
   exports.Set("Extraction", ExtractionWrap::Define(env));
   exports.Set("removeTree", Napi::Function::New<RemoveTree>(env));
   exports.Set("lock", Napi::Function::New<Lock>(env));
+  exports.Set("deviceProgramTags", Napi::Function::New<DeviceProgramTags>(env));
+  exports.Set("readSysctls", Napi::Function::New<ReadSysctls>(env));
   exports.Set("attribute", Napi::Function::New<Attribute>(env));
   exports.Set("terminalSize", Napi::Function::New<TerminalSize>(env));
   exports.Set("knowsArchitecture", Napi::Function::New<KnowsArchitecture>(env));

@@ -194,16 +194,29 @@ Status Session::WatchSignals() {
 }
 
 void Session::ForgetSignals() {
-  for (const auto& [signal, before] : handled_)
+  for (const auto& [signal, before] : handled_) {
+    // Only what is still ours: a handler that was set since, as libuv's for children of Node's, is relied upon.
+    struct sigaction now {};
+    if (sigaction(signal, nullptr, &now) != 0 || now.sa_handler != OnSignal) continue;
     sigaction(signal, &before, nullptr);
+    // Who waited for children before us has heard of none since: it has to look again.
+    if (signal == SIGCHLD && before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) kill(getpid(), SIGCHLD);
+  }
   handled_.clear();
 }
 
 Status Session::AdoptOrphans() {
+  if (reaping_) return Status::Ok();
   TSRUN_TRY(Handle(SIGCHLD));
-  if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return Status::Fail(Op::kPrctl, errno, "PR_SET_CHILD_SUBREAPER");
+  if (prctl(PR_GET_CHILD_SUBREAPER, &was_subreaper_, 0, 0, 0) != 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
+    return Status::Fail(Op::kPrctl, errno, "PR_SET_CHILD_SUBREAPER");
   reaping_ = true;
   return Status::Ok();
+}
+
+void Session::ForgetOrphans() {
+  if (reaping_) prctl(PR_SET_CHILD_SUBREAPER, was_subreaper_, 0, 0, 0);
+  reaping_ = false;
 }
 
 Status Session::Attach(const std::string& notify_address, ExitStatus& exit, Status& notified) {

@@ -45,6 +45,11 @@ struct HostContext {
   UniqueFd pidfd;
   UniqueFd console; // our end of console.pair
   UniqueFd notify;  // of notify.listen
+
+  // ---- of CRIU, from criu.connect until criu.wait has seen its end
+  UniqueFd criu;             // our end of its socket
+  UniqueFd criu_pidfd;       // its process, once `pid` and `pidfd` are those of the restored one
+  bool criu_waiting = false; // it has told of something and waits for our word
 };
 
 /// Every host step is one overload of Run, in addon/steps/*_host.cc (or *.cc when tsrun-init has it too).

@@ -39,7 +39,8 @@ public:
   void Rollback();
 
   /// From now on processes that the container leaves become our children (PR_SET_CHILD_SUBREAPER), and Attach reaps
-  /// them: for one that has no pid namespace of its own, whose init would do that. Before the start.
+  /// them: for one that has no pid namespace of its own, whose init would do that. Before the start. Attach then reaps
+  /// every child, so the process must wait for none of its own meanwhile.
   Status AdoptOrphans();
 
   /// From now on signals that the caller gets are kept for Attach. Before the start, so that none is lost.
@@ -59,10 +60,12 @@ private:
   /// Handles a signal by keeping it for Attach, until ForgetSignals.
   Status Handle(int signal);
   void ForgetSignals();
+  void ForgetOrphans();
 
   HostContext ctx_;
   std::vector<std::pair<int, struct sigaction>> handled_; // and what was done about each before
   bool reaping_ = false;                                  // AdoptOrphans
+  int was_subreaper_ = 0;                                 // and before it
 };
 
 } // namespace tsrun

@@ -18,6 +18,7 @@ Session::Session(std::string init_path) {
 
 Session::~Session() {
   ForgetSignals();
+  ForgetOrphans();
   Rollback();
   Unmap();
 }

@@ -181,6 +181,9 @@ Status Extraction::Do(RecordKind kind, Reader& reader, const uint8_t* data, size
   }
   Entry entry = reader.ReadEntry();
   if (!reader.ok() || file_.valid()) return Malformed();
+  // The root is a directory.
+  if (entry.path.empty() && kind != RecordKind::kDirectory && kind != RecordKind::kRemoveLowerInside)
+    return Malformed();
   switch (kind) {
   case RecordKind::kDirectory:
     return MakeDirectory(entry);
@@ -428,6 +431,7 @@ Status Extraction::MakeSymlink(const Entry& entry) {
 }
 
 Status Extraction::MakeHardLink(const Entry& entry) {
+  if (entry.target.empty() || !IsPath(entry.target)) return Malformed();
   const UniqueFd from(OpenInRoot(root_.get(), ParentOf(entry.target).c_str(), O_PATH | O_DIRECTORY));
   if (!from.valid()) return Status::Fail(Op::kLinkat, errno, entry.target.c_str(), 0, entry.path.c_str());
   const char* name = NameIn(entry.target);
@@ -490,7 +494,6 @@ Status Extraction::MakeWhiteout(const std::string& path) {
 }
 
 Status Extraction::MakeOpaque(const std::string& path) {
-  if (path.empty()) return Malformed(); // overlayfs merges the roots of its layers, whatever they say
   if (IsHidden(path)) return Status::Ok();
   Place place;
   TSRUN_TRY(Find(path, place));

@@ -41,7 +41,7 @@ public:
   /// Modes, attributes and times of the directories, deepest first; with `sync` then everything to the disk (syncfs).
   Status Finish(bool sync);
 
-  /// Paths of directories that no record names; after Finish.
+  /// Paths of directories that no record names.
   [[nodiscard]] std::vector<std::string> untold() const;
 
   /// Makes those of the paths that are in layers which do not name them, as a lower layer that names them has them.

@@ -48,6 +48,19 @@ struct Entry {
   std::string target;
 };
 
+/// Whether a path has neither empty components nor `.` or `..`. The writer sees to it; a mistake there must not lead
+/// out.
+inline bool IsPath(const std::string& path) {
+  for (size_t start = 0; !path.empty();) {
+    const size_t slash = path.find('/', start);
+    const size_t size = (slash == std::string::npos ? path.size() : slash) - start;
+    if (size == 0 || path.compare(start, size, ".") == 0 || path.compare(start, size, "..") == 0) return false;
+    if (slash == std::string::npos) break;
+    start = slash + 1;
+  }
+  return true;
+}
+
 /// Reads records; every length is checked. After a failure `ok()` is false, and what was read is not to be used.
 class Reader {
 public:
@@ -91,6 +104,7 @@ public:
     const auto target_size = Number<uint16_t>();
     const auto attributes = Number<uint16_t>();
     entry.path = Text(path_size);
+    if (!IsPath(entry.path)) ok_ = false;
     entry.target = Text(target_size);
     for (uint16_t i = 0; ok_ && i < attributes; i++) {
       const auto name_size = Number<uint16_t>();

@@ -1,9 +1,9 @@
 // Access to devices on v2: an eBPF program that the kernel asks at every open and mknod in the cgroup.
+#include "addon/steps/cgroup_devices_host.h"
+
 #include <linux/bpf.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-
-#include <vector>
 
 #include "addon/base/sys.h"
 #include "addon/exec/host_context.h"
@@ -91,17 +91,49 @@ Status Attached(int cgroup, const std::string& where, std::vector<UniqueFd>& out
   return Status::Ok();
 }
 
+/// Opens a v2 cgroup for bpf(2), which wants an open directory, not an O_PATH one.
+Status OpenDirectory(const abi::Str& hierarchy, const abi::Str& path, const std::string& where, UniqueFd& out) {
+  UniqueFd cgroup;
+  int version;
+  TSRUN_TRY(OpenCgroup(hierarchy, path, cgroup, &version));
+  if (version != 2) return Status::Fail(Op::kVerify, EINVAL, where.c_str(), 0, "not a v2 cgroup");
+  out.reset(OpenBelow(cgroup.get(), ".", O_RDONLY | O_DIRECTORY));
+  if (!out.valid()) return Status::Fail(Op::kOpenat2, errno, where.c_str());
+  return Status::Ok();
+}
+
 } // namespace
 
+Status DeviceProgramTags(const std::string& hierarchy, const std::string& path, std::vector<std::string>& out) {
+  const abi::Str at{hierarchy.c_str(), static_cast<uint32_t>(hierarchy.size())};
+  const abi::Str below{path.c_str(), static_cast<uint32_t>(path.size())};
+  const std::string where = Where(at, below);
+  UniqueFd cgroup;
+  TSRUN_TRY(OpenDirectory(at, below, where, cgroup));
+  std::vector<UniqueFd> programs;
+  TSRUN_TRY(Attached(cgroup.get(), where, programs));
+  for (const UniqueFd& program : programs) {
+    bpf_prog_info info{};
+    bpf_attr attributes{};
+    attributes.info.bpf_fd = static_cast<uint32_t>(program.get());
+    attributes.info.info_len = sizeof info;
+    attributes.info.info = Address(&info);
+    if (Bpf(BPF_OBJ_GET_INFO_BY_FD, attributes) != 0)
+      return Status::Fail(Op::kBpf, errno, where.c_str(), BPF_OBJ_GET_INFO_BY_FD, "BPF_OBJ_GET_INFO_BY_FD");
+    std::string tag;
+    for (const uint8_t byte : info.tag) {
+      tag += "0123456789abcdef"[byte >> 4];
+      tag += "0123456789abcdef"[byte & 15];
+    }
+    out.push_back(std::move(tag));
+  }
+  return Status::Ok();
+}
+
 Status Run(HostContext&, const abi::CgroupDevices& step) {
-  UniqueFd path;
-  int version;
-  TSRUN_TRY(OpenCgroup(step.hierarchy, step.path, path, &version));
   const std::string where = Where(step.hierarchy, step.path);
-  if (version != 2) return Status::Fail(Op::kVerify, EINVAL, where.c_str(), 0, "not a v2 cgroup");
-  // bpf(2) wants an open directory, not an O_PATH one.
-  UniqueFd cgroup(OpenBelow(path.get(), ".", O_RDONLY | O_DIRECTORY));
-  if (!cgroup.valid()) return Status::Fail(Op::kOpenat2, errno, where.c_str());
+  UniqueFd cgroup;
+  TSRUN_TRY(OpenDirectory(step.hierarchy, step.path, where, cgroup));
   UniqueFd program;
   TSRUN_TRY(Load(step.program, where, program));
   std::vector<UniqueFd> old;

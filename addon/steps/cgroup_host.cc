@@ -21,16 +21,16 @@ bool Contains(const std::vector<std::string>& words, const char* word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-/// v2: lets the children of a cgroup have these controllers. A controller that `needed` does not list is for statistics
-/// and for whoever the container delegates to: whether it can be enabled is not decisive. Nothing is undone here:
-/// another container below the same parent may rely on it by then.
-Status EnableControllers(int directory, const std::string& where, const abi::CgroupCreate& step) {
+/// v2: lets the children of a cgroup have these controllers. A controller that `all_needed` does not list is for
+/// statistics and for whoever the container delegates to: whether it can be enabled is not decisive. Nothing is undone
+/// here: another container below the same parent may rely on it by then.
+Status EnableControllers(int directory, const std::string& where, abi::Strs controllers, abi::Strs all_needed) {
   std::string text;
   TSRUN_TRY(ReadFile(directory, "cgroup.subtree_control", where + "/cgroup.subtree_control", text));
   const std::vector<std::string> enabled = Words(text);
   std::vector<std::string> wanted;
-  for (uint32_t i = 0; i < step.controllers.size; i++)
-    if (!Contains(enabled, step.controllers[i].data)) wanted.emplace_back(step.controllers[i].data);
+  for (uint32_t i = 0; i < controllers.size; i++)
+    if (!Contains(enabled, controllers[i].data)) wanted.emplace_back(controllers[i].data);
   if (wanted.empty()) return Status::Ok();
 
   TSRUN_TRY(ReadFile(directory, "cgroup.controllers", where + "/cgroup.controllers", text));
@@ -42,8 +42,8 @@ Status EnableControllers(int directory, const std::string& where, const abi::Cgr
   if (!all.empty() && WriteFile(directory, "cgroup.subtree_control", file, all.data(), all.size()).ok()) wanted.clear();
   for (const std::string& name : wanted) {
     bool needed = false;
-    for (uint32_t i = 0; i < step.needed.size; i++)
-      needed = needed || name == step.needed[i].data;
+    for (uint32_t i = 0; i < all_needed.size; i++)
+      needed = needed || name == all_needed[i].data;
     if (!Contains(available, name.c_str())) {
       if (needed)
         return Status::Fail(Op::kVerify, ENOENT, where.c_str(), 0,
@@ -152,7 +152,7 @@ Status Run(HostContext& ctx, const abi::CgroupCreate& step) {
   UniqueFd at = std::move(hierarchy.fd);
   bool existed = false;
   for (size_t i = 0; i < names.size(); i++) {
-    if (hierarchy.version == 2) TSRUN_TRY(EnableControllers(at.get(), where, step));
+    if (hierarchy.version == 2) TSRUN_TRY(EnableControllers(at.get(), where, step.controllers, step.needed));
     where.append("/").append(names[i]);
     existed = mkdirat(at.get(), names[i].c_str(), 0755) != 0;
     if (existed && errno != EEXIST) return Status::Fail(Op::kMkdirat, errno, where.c_str());
@@ -167,6 +167,42 @@ Status Run(HostContext& ctx, const abi::CgroupCreate& step) {
   }
   if (existed) TSRUN_TRY(CheckUnused(at.get(), where));
   return CheckNotFrozen(at.get(), where, hierarchy.version);
+}
+
+Status Run(HostContext& ctx, const abi::CgroupAdopt& step) {
+  UniqueFd directory;
+  int version;
+  TSRUN_TRY(OpenCgroup(step.hierarchy, step.path, directory, &version));
+  std::string where = Where(step.hierarchy, step.path);
+  if (version != 2) return Status::Fail(Op::kVerify, EINVAL, where.c_str(), 0, "not a v2 cgroup");
+  bool there = false;
+  const Status alone = Walk(directory.get(), where, [&](int each) -> Status {
+    std::vector<int> pids;
+    TSRUN_TRY(Processes(each, where, pids));
+    for (const int pid : pids) {
+      if (pid != ctx.pid)
+        return Status::Fail(Op::kVerify, EBUSY, where.c_str(), pid, "the cgroup has processes of others");
+      there = true;
+    }
+    return Status::Ok();
+  });
+  TSRUN_TRY(alone);
+  if (!there) return Status::Fail(Op::kVerify, ESRCH, where.c_str(), 0, "the container's process is not in the cgroup");
+
+  std::vector<std::string> names;
+  TSRUN_TRY(SplitPath(step.path, names));
+  Hierarchy hierarchy;
+  TSRUN_TRY(OpenHierarchy(step.hierarchy, hierarchy));
+  UniqueFd at = std::move(hierarchy.fd);
+  where = step.hierarchy.data;
+  for (const std::string& name : names) {
+    TSRUN_TRY(EnableControllers(at.get(), where, step.controllers, step.needed));
+    where.append("/").append(name);
+    UniqueFd child(OpenBelow(at.get(), name.c_str(), O_PATH | O_DIRECTORY));
+    if (!child.valid()) return Status::Fail(Op::kOpenat2, errno, where.c_str());
+    at = std::move(child);
+  }
+  return Status::Ok();
 }
 
 Status Run(HostContext&, const abi::CgroupWrite& step) {

@@ -148,6 +148,12 @@ mount_tree::TargetLinks TargetLinksOf(bool no_symlinks) {
   return no_symlinks ? mount_tree::TargetLinks::kRefuse : mount_tree::TargetLinks::kFollow;
 }
 
+/// Of mount.bind and mount.target.
+template <typename Step> mount_tree::TargetLinks BindTargetLinks(const Step& step) {
+  if ((step.links & abi::kLinkTargetNoFollow) != 0) return mount_tree::TargetLinks::kKeepLast;
+  return TargetLinksOf(step.no_symlinks);
+}
+
 /// Makes a symbolic link like the source in place of a mount. One that is there already must say the same.
 Status CopyLink(InitContext& ctx, int link, const abi::MountBind& step) {
   char text[PATH_MAX], found[PATH_MAX];
@@ -217,10 +223,8 @@ Status Run(InitContext& ctx, const abi::MountBind& step) {
   if (step.magic != 0) TSRUN_TRY(mount_tree::CheckMagic(opened.get(), step.magic, step.source.data));
   UniqueFd target;
   bool existed;
-  const mount_tree::TargetLinks links = (step.links & abi::kLinkTargetNoFollow) != 0
-                                            ? mount_tree::TargetLinks::kKeepLast
-                                            : TargetLinksOf(step.no_symlinks);
-  TSRUN_TRY(mount_tree::OpenTarget(ctx.root.get(), step.target.data, S_ISDIR(st.st_mode), links, target, existed));
+  TSRUN_TRY(mount_tree::OpenTarget(ctx.root.get(), step.target.data, S_ISDIR(st.st_mode), BindTargetLinks(step), target,
+                                   existed));
   const mount_tree::Changes changes = {.set = step.attr_set,
                                        .clear = step.attr_clear,
                                        .recursive = step.attr_recursive,
@@ -228,6 +232,15 @@ Status Run(InitContext& ctx, const abi::MountBind& step) {
   TSRUN_TRY(mount_tree::ChangeAndAttach(ctx, opened.get(), changes, target.get(), step.target.data));
   FollowRoot(ctx, step.target, static_cast<UniqueFd&&>(opened));
   return Status::Ok();
+}
+
+Status Run(InitContext& ctx, const abi::MountTarget& step) {
+  struct stat st;
+  if (stat(step.source.data, &st) != 0) return Status::Fail(Op::kFstat, errno, step.source.data);
+  UniqueFd target;
+  bool existed;
+  return mount_tree::OpenTarget(ctx.root.get(), step.target.data, S_ISDIR(st.st_mode), BindTargetLinks(step), target,
+                                existed);
 }
 
 Status Run(InitContext& ctx, const abi::MountAttributes& step) {

@@ -16,7 +16,7 @@
 #define IFLA_NET_NS_FD 28
 #endif
 #ifndef IFLA_NEW_IFINDEX
-#define IFLA_NEW_IFINDEX 49
+#define IFLA_NEW_IFINDEX 49 // taken since Linux 5.13, ignored before
 #endif
 
 namespace tsrun {

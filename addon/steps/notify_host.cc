@@ -90,12 +90,12 @@ Status Run(HostContext& ctx, const abi::NotifyListen& step) {
 }
 
 Status Run(HostContext& ctx, const abi::NotifyForward& step) {
-  if (!ctx.notify.valid()) return Status::Fail(Op::kVerify, ENOTCONN, "no socket is listened on");
+  if (!step.ready && !ctx.notify.valid()) return Status::Fail(Op::kVerify, ENOTCONN, "no socket is listened on");
   UniqueFd process;
   const Status found = OpenProcess(step.pid, step.start_time, process);
   const bool gone = found.op == Op::kPidfdOpen && found.err == ESRCH;
   if (!gone) TSRUN_TRY(found);
-  std::string ready;
+  std::string ready = step.ready ? "READY=1" : "";
   for (bool ended = gone; ready.empty();) {
     TSRUN_TRY(notify::Read(ctx.notify.get(), ready));
     if (!ready.empty()) break;

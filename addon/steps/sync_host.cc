@@ -21,7 +21,9 @@ Status HowItEnded(const HostContext& ctx) {
 /// Receives a message, or learns that the other end is closed.
 Status ReceiveOrEnd(HostContext& ctx, Message& message, bool& end) {
   if (!ctx.sync.valid()) return Status::Fail(Op::kPeer, ENOTCONN, "no process was spawned");
-  const ssize_t got = seqpacket::Receive(ctx.sync.get(), &message, sizeof message);
+  ssize_t got = seqpacket::Receive(ctx.sync.get(), &message, sizeof message);
+  // It ended before it read our last message. The kernel says so once, before what it still said and the end of file.
+  if (got < 0 && errno == ECONNRESET) got = seqpacket::Receive(ctx.sync.get(), &message, sizeof message);
   if (got < 0) return Status::Fail(Op::kRecvmsg, errno, "sync socket");
   end = got == 0;
   if (end) return Status::Ok();

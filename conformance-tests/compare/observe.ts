@@ -247,6 +247,7 @@ class Run {
       return;
     }
     this.#state("running");
+    if (this.#runtime.name === "tsrun") this.#explain();
     this.#outside("running", pid);
     this.#cgroups(pid);
     if (bundle.exec !== "none") {
@@ -281,6 +282,20 @@ class Run {
   #state(when: string): void {
     if (this.#command("state", [ID], "state-out") === 0)
       Object.assign(this.facts, stateFacts(`state ${when}`, this.#text("state-out")));
+  }
+
+  /** What tsrun itself finds not to be as configured: nothing, so that a peer without the command shows the same. */
+  #explain(): void {
+    if (this.#command("explain", ["--format", "json", ID], "explain") === 2) {
+      this.facts["outcome/explain"] = "refused";
+      return;
+    }
+    const { items } = JSON.parse(this.#text("explain")) as {
+      items: { section: string; name: string; verdict: string; configured?: unknown; actual?: unknown }[];
+    };
+    for (const { section, name, verdict, configured, actual } of items)
+      if (verdict === "differs")
+        this.facts[`explain/${section}/${name}`] = `${JSON.stringify(configured)}, found ${JSON.stringify(actual)}`;
   }
 
   /** What the host sees of the container's init. */

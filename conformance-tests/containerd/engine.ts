@@ -166,7 +166,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
     }
     // A shim ends, and containerd unmounts, after ctr has its answer.
     const seen = (): readonly string[] => [...this.#shims(), ...this.#mounts(), ...this.#cgroups(), ...this.#states()];
-    await until("the shims to end", () => seen().length === 0, 5).catch(() => left.push(...seen()));
+    await until("the shims to end", () => seen().length === 0, 30).catch(() => left.push(...seen()));
     return left;
   }
 

@@ -116,7 +116,7 @@ runtime_supports_json = ["${basename(runtime)}"]
       ...this.#cgroups(),
       ...this.#states(),
     ];
-    await until("conmon to end", () => seen().length === 0, 5).catch(() => left.push(...seen()));
+    await until("conmon to end", () => seen().length === 0, 30).catch(() => left.push(...seen()));
     return left;
   }
 

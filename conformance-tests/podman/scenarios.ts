@@ -2,14 +2,10 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, readlinkSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { IMAGE } from "../busybox-image.ts";
-import { execute, inTerminal, nap, processes, type Scenario, until } from "../scenarios.ts";
+import { cgroupFile, execute, gone, inTerminal, nap, processes, type Scenario, until } from "../scenarios.ts";
 import type { Podman } from "./engine.ts";
 
 const FOREVER = ["sleep", "100000"] as const;
-
-async function gone(what: string): Promise<void> {
-  await until(`the end of ${what}`, () => processes().every(({ command }) => command !== what));
-}
 
 /** The lines of /proc/self/status that a program in a new container sees, by name. */
 async function status(engine: Podman, flags: readonly string[]): Promise<Readonly<Record<string, string>>> {
@@ -18,15 +14,8 @@ async function status(engine: Podman, flags: readonly string[]): Promise<Readonl
 }
 
 /** A file of the container's cgroup: `v1` in the controller's hierarchy, or `v2`. */
-async function cgroupFile(engine: Podman, name: string, controller: string, v1: string, v2: string): Promise<string> {
-  const pid = await engine.inspect(name, "{{.State.Pid}}");
-  const cgroup = readFileSync(`/proc/${pid}/cgroup`, "utf8");
-  const path = new RegExp(`^\\d+:(?:[\\w,]*,)?${controller}(?:,[\\w,]*)?:(.*)$`, "m").exec(cgroup)?.[1];
-  const file =
-    path === undefined
-      ? join("/sys/fs/cgroup", /^0::(.*)$/m.exec(cgroup)?.[1] ?? "", v2)
-      : join("/sys/fs/cgroup", controller, path, v1);
-  return readFileSync(file, "utf8").trim();
+async function cgroupOf(engine: Podman, name: string, controller: string, v1: string, v2: string): Promise<string> {
+  return cgroupFile(Number(await engine.inspect(name, "{{.State.Pid}}")), controller, v1, v2);
 }
 
 export const scenarios: readonly Scenario<Podman>[] = [
@@ -295,7 +284,7 @@ export const scenarios: readonly Scenario<Podman>[] = [
     run: async (engine) => {
       const name = await engine.detached(["--memory", "64m"], ...FOREVER);
       await engine.ok(["update", "--memory", "32m", name]);
-      assert.equal(await cgroupFile(engine, name, "memory", "memory.limit_in_bytes", "memory.max"), String(32 << 20));
+      assert.equal(await cgroupOf(engine, name, "memory", "memory.limit_in_bytes", "memory.max"), String(32 << 20));
       await engine.remove(name);
     },
   },
@@ -318,7 +307,7 @@ export const scenarios: readonly Scenario<Podman>[] = [
         "-c",
         "until [ -e /tmp/go ]; do sleep 0.05; done; tail /dev/zero",
       );
-      assert.equal(await cgroupFile(engine, name, "memory", "memory.limit_in_bytes", "memory.max"), String(16 << 20));
+      assert.equal(await cgroupOf(engine, name, "memory", "memory.limit_in_bytes", "memory.max"), String(16 << 20));
       await engine.ok(["exec", name, "touch", "/tmp/go"]);
       assert.equal(await engine.ok(["wait", name]), "137\n");
       // conmon watches for it, and may look too late when the cgroup goes with the process.
@@ -332,8 +321,8 @@ export const scenarios: readonly Scenario<Podman>[] = [
         ["--cpu-quota", "50000", "--cpu-shares", "512", "--pids-limit", "32"],
         ...FOREVER,
       );
-      assert.match(await cgroupFile(engine, name, "cpu", "cpu.cfs_quota_us", "cpu.max"), /^50000/);
-      assert.equal(await cgroupFile(engine, name, "pids", "pids.max", "pids.max"), "32");
+      assert.match(await cgroupOf(engine, name, "cpu", "cpu.cfs_quota_us", "cpu.max"), /^50000/);
+      assert.equal(await cgroupOf(engine, name, "pids", "pids.max", "pids.max"), "32");
       await engine.remove(name);
     },
   },

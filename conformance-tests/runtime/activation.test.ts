@@ -77,7 +77,7 @@ ${more}`;
     return { path, heard };
   }
   async function until(what: string, condition: () => boolean): Promise<void> {
-    for (let i = 0; i < 1000 && !condition(); i++) await new Promise((done) => setTimeout(done, 10));
+    for (let i = 0; i < 6000 && !condition(); i++) await new Promise((done) => setTimeout(done, 10));
     if (!condition()) throw new Error(`waited in vain for ${what}`);
   }
   const beside = (env: Record<string, string>, ...args: string[]): { child: ChildProcess; ended: Promise<unknown> } => {

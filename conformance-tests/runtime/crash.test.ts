@@ -14,6 +14,8 @@ beforeAll(() => {
 });
 afterAll(() => box.close());
 
+const MB = 1_048_576;
+
 interface PlanJson {
   readonly host: readonly { readonly kind: string }[];
   readonly container: readonly { readonly kind: string }[];
@@ -137,6 +139,47 @@ const cleaners = [
     box.ok(["delete", "--force", id]);
     expect(box.leftovers()).toEqual([]);
   }, 120_000);
+
+  test("pause and resume: at every step, the container is paused or runs, and the next call works", () => {
+    const id = box.id();
+    box.ok(["run", "--detach", "--bundle", bundle(), id]);
+    // Each has one step: killed before it, nothing has changed.
+    killed(["pause", id], "pause:host:0:kill");
+    expect(box.state(id).status).toBe("running");
+    box.ok(["pause", "--test-fault", "pause:host:1:kill", id]);
+    killed(["resume", id], "resume:host:0:kill");
+    expect(box.state(id).status).toBe("paused");
+    box.ok(["resume", "--test-fault", "resume:host:1:kill", id]);
+    expect(box.state(id).status).toBe("running");
+    box.ok(["delete", "--force", id]);
+    expect(box.leftovers()).toEqual([]);
+  });
+
+  test("update: at every step, the container runs on, each limit is old or new, and the next update completes it", () => {
+    const id = box.id();
+    const from = box.bundle("sleep 1000", (config) => {
+      config.linux.resources = { pids: { limit: 50 }, memory: { limit: 64 * MB, swap: 64 * MB }, cpu: { shares: 100 } };
+    });
+    box.ok(["run", "--detach", "--bundle", from, id]);
+    const resources = (): unknown =>
+      JSON.parse(readFileSync(join(box.root, id, "config.json"), "utf8")).linux.resources.pids;
+    let killedAt = 0;
+    for (let asked = 100; ; killedAt++, asked++) {
+      const wanted = ["--memory", `${asked}m`, "--memory-swap", `${asked}m`, "--cpu-share", `${asked}`];
+      const options = [...wanted, "--pids-limit", `${asked}`, id];
+      const result = box.run(["update", "--test-fault", `update:host:${killedAt}:kill`, ...options]);
+      if (result.status === 0) break; // it has no such step
+      expect(result.status).toBe(null);
+      expect(box.state(id).status).toBe("running");
+      // Not recorded before all of it is done; and no lock is left.
+      expect(resources()).toEqual({ limit: killedAt === 0 ? 50 : asked - 1 });
+      box.ok(["update", ...options]);
+      expect(resources()).toEqual({ limit: asked });
+    }
+    expect(killedAt).toBe(4);
+    box.ok(["delete", "--force", id]);
+    expect(box.leftovers()).toEqual([]);
+  });
 
   test("delete: at every step and point, the next delete or gc finishes, poststop hooks included", () => {
     const faults = ["host:0", "host:1", "host:2", "host:3"].map((step) => `delete:${step}:kill`);

@@ -39,7 +39,7 @@ function follow(id: string, ...options: string[]): { seen: Event[]; ended: Promi
 }
 
 async function until(what: string, condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 1000; i++) {
+  for (let i = 0; i < 6000; i++) {
     if (condition()) return;
     await new Promise((done) => setTimeout(done, 10));
   }

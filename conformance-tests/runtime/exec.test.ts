@@ -90,6 +90,27 @@ describe("exec: who the program is", () => {
     box.ok(["delete", "--force", id]);
   });
 
+  (existsSync("/proc/keys") ? test : test.skip)(
+    "a session keyring of the container's, unless create was told to make none (kernels without keyrings have no /proc/keys)",
+    () => {
+      for (const [flags, keyrings] of [
+        [[], 1],
+        [["--no-new-keyring"], 0],
+      ] as const) {
+        const id = box.id();
+        const bundle = box.bundle("sleep 1000", (config) => {
+          config.linux.maskedPaths = [];
+        });
+        box.ok(["create", "--bundle", bundle, ...flags, id]);
+        box.ok(["start", id]);
+        // As its holder sees it, it has a name; it is one only, that of init.
+        const { stdout } = box.run(["exec", id, "grep", `_ses.${id}:`, "/proc/keys"]);
+        expect(stdout.split("\n").filter((line) => line !== "")).toHaveLength(keyrings);
+        box.ok(["delete", "--force", id]);
+      }
+    },
+  );
+
   test("the environment: the container's, what is added, HOME of the user", () => {
     const id = running((config, bundle) => {
       config.process.env = ["PATH=/bin", "A=old", "B=b"];
@@ -303,4 +324,33 @@ describe("exec --cgroup", () => {
     for (const directory of made) rmdirSync(directory);
     box.ok(["delete", "--force", id]);
   });
+
+  (unified ? test : test.skip)(
+    "v2: one that gives its children controllers has no room, so init's present one it is",
+    () => {
+      let path = "";
+      const id = running((config) => {
+        path = config.linux.cgroupsPath;
+        noNamespace(config);
+      });
+      const own = join("/sys/fs/cgroup", path);
+      // As systemd in a container does it.
+      for (const name of ["init", "other"]) mkdirSync(join(own, name));
+      for (const pid of readFileSync(join(own, "cgroup.procs"), "utf8").trim().split("\n"))
+        writeFileSync(join(own, "init/cgroup.procs"), pid);
+      // A domain controller: with threaded ones alone (pids) a cgroup without processes below takes some itself.
+      writeFileSync(join(own, "cgroup.subtree_control"), "+memory");
+      expect(where(id)).toEqual([`0::${path}/init`]);
+      expect(where(id, "--cgroup", "other")).toEqual([`0::${path}/other`]);
+      // What is asked for is never another.
+      mkdirSync(join(own, "other/below"));
+      writeFileSync(join(own, "other/cgroup.subtree_control"), "+memory");
+      expect(box.run(["exec", "--cgroup", "other", id, "true"])).toMatchObject({
+        status: 255,
+        stderr: expect.stringMatching(/other.*: E(BUSY|OPNOTSUPP)|EBUSY|device or resource busy/),
+      });
+      box.ok(["delete", "--force", id]);
+      expect(box.leftovers()).toEqual([]);
+    },
+  );
 });

@@ -169,6 +169,47 @@ own("update of tsrun", () => {
     box.ok(["delete", "--force", container.id]);
   });
 
+  /** A container that holds 20 MB of memory which the kernel cannot take back: no swap, or not enough allowed. */
+  function holding(resources: Config): Running {
+    const container = running({ ...resources, memory: { limit: 64 * MB, swap: 64 * MB, ...resources.memory } });
+    box.ok(["exec", container.id, "dd", "if=/dev/zero", "of=/dev/shm/held", "bs=1M", "count=20"]);
+    return container;
+  }
+
+  (unified ? test.skip : test)(
+    "v1: a limit of memory that the container cannot keep is refused, with the reason",
+    () => {
+      const container = holding({});
+      const refused = box.run(["update", "--memory", "10m", "--memory-swap", "10m", container.id]);
+      expect(refused).toMatchObject({
+        status: 1,
+        stderr: expect.stringMatching(
+          /limit_in_bytes: EBUSY .*: "\d+"; the other limits are as they were\n.*uses more/,
+        ),
+      });
+      expect([memory(container), swap(container)]).toEqual([64 * MB, 64 * MB]);
+      box.ok(["delete", "--force", container.id]);
+    },
+  );
+
+  test("checkBeforeUpdate: a limit below what is in use is refused before anything is written", () => {
+    const container = holding({ memory: { checkBeforeUpdate: true } });
+    const { id } = container;
+    const refused = box.run(["update", "--memory", "10m", "--memory-swap", "10m", "--pids-limit", "5", id]);
+    expect(refused).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(
+        /\/linux\/resources\/memory\/limit: 10485760 is below the \d+ bytes that are in use/,
+      ),
+    });
+    expect([memory(container), swap(container)]).toEqual([64 * MB, 64 * MB]);
+    expect(pids(container)).not.toBe("5");
+    expect(box.state(id).status).toBe("running");
+    box.ok(["update", "--memory", "40m", "--memory-swap", "40m", id]);
+    expect(memory(container)).toBe(40 * MB);
+    box.ok(["delete", "--force", id]);
+  });
+
   test("cpu-idle, cpu-burst and real time", () => {
     const container = running();
     const { id, file } = container;

@@ -19,7 +19,8 @@ afterAll(() => box.close());
 function installation(): string[] {
   const runtime = realpathSync(RUNTIME);
   const root = resolve(runtime, "../..");
-  const files = ["build/Release/tsrun.node", "build/Release/tsrun-init", "dist/tsrun.cjs", "dist/main.cjs"];
+  const programs = ["main.cjs", "control.cjs", "container.cjs", "tsrun.cjs"].map((name) => `dist/${name}`);
+  const files = ["build/Release/tsrun.node", "build/Release/tsrun-init", ...programs];
   const node = join(root, "dist/node-path");
   return [
     runtime,

@@ -5,7 +5,7 @@ const apparmor = "security=apparmor apparmor=1 selinux=0";
 
 /**
  * `kernel`: the beginning of its release, or the image's default. `arguments`: for the kernel. `tests`: jest's options and
- * patterns of test files.
+ * patterns of test files. `suites`: cases of the suites of conformance-tests/main.ts, as that takes them.
  */
 export const machines = {
   apparmor: {
@@ -14,7 +14,19 @@ export const machines = {
       ...["--selectProjects", "root", "conformance", "vm"],
       // The same anywhere, and slow: kills at every step; packing and installing with npm and a compiler; comparisons with
       // the peers; known attacks.
-      ...["--testPathIgnorePatterns", "/runtime/crash", "/install", "/compare/", "/security/"],
+      ...["--testPathIgnorePatterns", "/runtime/crash", "/install", "/compare/", "/security/(?!21)"],
+    ],
+    suites: [
+      // What CAP_SYS_RESOURCE decides.
+      ["oci", "default", "process_capabilities", "process_oom_score_adj"],
+      // What cgroup v2 decides: limits, freezing, devices, who gets the controllers.
+      [
+        "podman",
+        ...["run prints and removes", "pause and unpause", "update", "top and stats"],
+        ...["a memory limit, and what it does", "limits of processors and processes", "a privileged container"],
+        "a device, and devices that are not given",
+        "the host's pid namespace: all processes end with the container",
+      ],
     ],
   },
   selinux: {

@@ -17,6 +17,18 @@ export function projectPaths() {
   const debian = join(project, "build/debian-rootfs");
   if (!existsSync(debian)) run("bash", [join(project, "conformance-tests/debian-rootfs"), debian]);
   paths.push(debian);
+  // Likewise, for a machine that runs it: `buildOci` is called before.
+  const oci = join(project, "build/oci");
+  if (existsSync(join(oci, "suite"))) {
+    paths.push(
+      ...readdirSync(oci, { withFileTypes: true })
+        .filter(isStampOrLink)
+        .map(({ name }) => join(oci, name)),
+    );
+    const suite = realpathSync(join(oci, "suite"));
+    const wanted = readdirSync(suite).filter((name) => name === "validation" || /^(runtimetest$|rootfs-)/.test(name));
+    paths.push(...wanted.map((name) => join(suite, name)));
+  }
   const mounts = [project];
   // In a checkout that shares them, the packages are elsewhere, and Node may be the machine's own.
   for (const [path, folder] of [
@@ -29,6 +41,11 @@ export function projectPaths() {
   }
   return { paths, mounts, node };
 }
+
+const isStampOrLink = (entry) => entry.isSymbolicLink() || entry.name.startsWith("built-");
+
+/** Builds the programs of the OCI validation suite where they are missing. */
+export const buildOci = () => run("bash", [join(project, "conformance-tests/oci/build"), join(project, "build/oci")]);
 
 /** Makes the disk as `project.ext4` in `directory`. */
 export function makeProjectDisk(directory, paths) {

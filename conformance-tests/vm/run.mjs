@@ -7,7 +7,7 @@ import { GuestError, here, note, project, run, Unavailable } from "./common.mjs"
 import { Guest } from "./guest.mjs";
 import { findImage, findKernel, findState, runDirectory } from "./image.mjs";
 import { machines } from "./machines.mjs";
-import { guestScript, makeProjectDisk, projectPaths } from "./project.mjs";
+import { buildOci, guestScript, makeProjectDisk, projectPaths } from "./project.mjs";
 import { describeResults, readResults } from "./results.mjs";
 
 const results = join(project, "build/vm");
@@ -17,9 +17,9 @@ Without COMMAND runs the tests in every machine and prints a line \`vm: N passed
 one machine, as root in the project's folder, and exits with its status. What is left in $VM_OUT comes back in build/vm/MACHINE/out/.
   --machine NAME     ${Object.keys(machines).join(", ")} (repeatable for tests; a command's default is ${Object.keys(machines)[0]})
   --selinux          --machine selinux
-  --only PATTERN     only test files whose path matches, whichever are the machine's own (repeatable)
+  --only PATTERN     only test files whose path matches, whichever are the machine's own, and those of its suites (repeatable)
   --shell            an interactive shell
-  --timeout SECONDS  end a machine after this time (1800); status 124
+  --timeout SECONDS  end a machine after this time (3600); status 124
   --keep             keep the runs' folders: console and QEMU logs, the project's disk
 Status 125: the machine failed; what it said is on standard error.`;
 
@@ -30,7 +30,7 @@ const { values: options, positionals } = parseArgs({
     selinux: { type: "boolean", default: false },
     only: { type: "string", multiple: true, default: [] },
     shell: { type: "boolean", default: false },
-    timeout: { type: "string", default: "1800" },
+    timeout: { type: "string", default: "3600" },
     keep: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -83,20 +83,38 @@ function freshResults(name) {
   mkdirSync(join(results, name), { recursive: true });
 }
 
+/** A machine's options for jest, and its suites; with --only those of the asked that match. */
+function testsOf(name) {
+  const { tests, suites = [] } = machines[name];
+  if (options.only.length === 0) return { tests, suites };
+  const patterns = options.only.map((pattern) => new RegExp(pattern));
+  return {
+    tests: [
+      "--selectProjects",
+      "root",
+      "conformance",
+      "vm",
+      "--passWithNoTests",
+      "--testPathPatterns",
+      ...options.only,
+    ],
+    suites: suites.filter(([suite]) => patterns.some((pattern) => pattern.test(`/conformance-tests/${suite}/`))),
+  };
+}
+
 /** Runs a machine's tests; the outcome counts a machine that failed as a failure and one that cannot be as skipped. */
 async function test(name, image) {
   freshResults(name);
   const path = join(results, name, "log");
   const log = createWriteStream(path, { fd: openSync(path, "a") });
-  const tests =
-    options.only.length > 0
-      ? ["--selectProjects", "root", "conformance", "vm", "--testPathPatterns", ...options.only]
-      : machines[name].tests;
+  const { tests, suites } = testsOf(name);
   const began = Date.now();
   let outcome;
   try {
-    const status = await runIn(name, image, ["bash", join(here, "suite"), ...tests], { out: log, err: log });
-    outcome = readResults(join(results, name, "out/jest.json"), status);
+    if (suites.some(([suite]) => suite === "oci")) buildOci();
+    const command = ["bash", join(here, "suite"), ...tests, ...suites.flatMap((suite) => ["--", ...suite])];
+    const status = await runIn(name, image, command, { out: log, err: log });
+    outcome = readResults(join(results, name, "out"), ["jest", ...suites.map(([suite]) => suite)], status);
   } catch (error) {
     if (error instanceof Unavailable) {
       console.log(`${name}: skipped: ${error.message}`);

@@ -1,5 +1,6 @@
-// floor ROOTFS CGROUP PROGRAM: the system calls of the container that `runc spec` describes, and nothing else. No JSON,
-// no state, no checks beyond "did it work": what this takes, the kernel takes, and no runtime can be faster.
+// floor ROOTFS CGROUP PROGRAM [TIMES]: the system calls of the container that `runc spec` describes, and nothing else.
+// No JSON, no state, no checks beyond "did it work": what this takes, the kernel takes, and no runtime can be faster.
+// The file TIMES gets a line a phase, nanoseconds and name.
 //
 // CGROUP is relative to every hierarchy's root, such as tsrun-bench/floor; its parent is made if missing and stays.
 #define _GNU_SOURCE
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -25,6 +27,7 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef CLONE_INTO_CGROUP
@@ -43,14 +46,46 @@ static void fail(const char* what) {
 
 static const char *rootfs, *cgroup, *program;
 
+// ---- the phases, each by its end
+
+enum phase { BEGIN, CGROUPS, ENTER, CLONE, MOUNTS, DEVICES, ROOT, HIDE, NETWORK, RIGHTS, PROGRAM, REMOVE, PHASES };
+static const char* const phase_names[PHASES] = {NULL,
+                                                "make the cgroups",
+                                                "enter the cgroups",
+                                                "clone with new namespaces",
+                                                "mounts",
+                                                "device files",
+                                                "pivot_root",
+                                                "masked and read-only paths",
+                                                "hostname, loopback",
+                                                "limits, capabilities",
+                                                "execve and the program",
+                                                "remove the cgroups"};
+static long long* ends; // shared with the child
+
+static void end(enum phase phase) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  ends[phase] = t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static void write_times(const char* path) {
+  FILE* file = fopen(path, "w");
+  if (file == NULL) fail(path);
+  for (int i = BEGIN + 1; i < PHASES; i++)
+    fprintf(file, "%lld %s\n", ends[i] - ends[i - 1], phase_names[i]);
+  if (fclose(file) != 0) fail(path);
+}
+
 // ---- cgroups
 
 static const char* const controllers[] = {"blkio",      "cpu",     "cpuacct", "cpuset",  "devices",
                                           "freezer",    "hugetlb", "memory",  "net_cls", "net_prio",
                                           "perf_event", "pids",    "rdma",    "systemd"};
 static int v2;
-static int join[COUNT(controllers)]; // cgroup.procs of each v1 hierarchy
-static int cgroup_dir = -1;          // of v2
+static char home[COUNT(controllers)][256]; // where this process is in each v1 hierarchy
+static int have[COUNT(controllers)];       // whether there is such a hierarchy
+static int cgroup_dir = -1;                // of v2
 
 static int write_file(const char* path, const char* text) {
   const int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -149,6 +184,24 @@ static void allow_devices_v2(void) {
   close(loaded);
 }
 
+// From lines such as 4:cpu,cpuacct:/user (cgroups(7)).
+static void find_home(void) {
+  FILE* file = fopen("/proc/self/cgroup", "r");
+  if (file == NULL) fail("/proc/self/cgroup");
+  char line[512];
+  while (fgets(line, sizeof line, file) != NULL) {
+    char* names = strchr(line, ':') + 1;
+    char* path = strchr(names, ':');
+    *path++ = '\0';
+    path[strcspn(path, "\n")] = '\0';
+    for (char* name = strtok(names, ","); name != NULL; name = strtok(NULL, ","))
+      for (size_t i = 0; i < COUNT(controllers); i++)
+        if (strcmp(strncmp(name, "name=", 5) == 0 ? name + 5 : name, controllers[i]) == 0)
+          snprintf(home[i], sizeof home[i], "%.250s", path);
+  }
+  fclose(file);
+}
+
 static void make_cgroups(void) {
   struct statfs fs;
   TRY(statfs("/sys/fs/cgroup", &fs));
@@ -159,11 +212,26 @@ static void make_cgroups(void) {
     allow_devices_v2();
     return;
   }
+  find_home();
   for (size_t i = 0; i < COUNT(controllers); i++) {
-    join[i] = -1;
-    if (!make_cgroup(controllers[i])) continue;
-    if (strcmp(controllers[i], "devices") == 0) allow_devices_v1();
-    TRY(join[i] = open(in_cgroup(controllers[i], "cgroup.procs"), O_WRONLY | O_CLOEXEC));
+    have[i] = make_cgroup(controllers[i]);
+    if (have[i] && strcmp(controllers[i], "devices") == 0) allow_devices_v1();
+  }
+}
+
+// v1 has no way to clone into a cgroup, and to move a process the kernel waits for a grace period. But a thread that
+// moves only itself does not wait (Linux 5.7), and a child is born where its parent is.
+static void enter_cgroups(void) {
+  for (size_t i = 0; i < COUNT(controllers); i++)
+    if (have[i]) TRY(write_file(in_cgroup(controllers[i], "tasks"), "0"));
+}
+
+static void leave_cgroups(void) {
+  for (size_t i = 0; i < COUNT(controllers); i++) {
+    char path[600];
+    if (!have[i]) continue;
+    snprintf(path, sizeof path, "/sys/fs/cgroup/%s%.250s/tasks", controllers[i], home[i]);
+    TRY(write_file(path, "0"));
   }
 }
 
@@ -178,7 +246,7 @@ static void remove_cgroup(const char* hierarchy) {
 static void remove_cgroups(void) {
   if (v2) remove_cgroup("");
   for (size_t i = 0; !v2 && i < COUNT(controllers); i++)
-    if (join[i] >= 0) remove_cgroup(controllers[i]);
+    if (have[i]) remove_cgroup(controllers[i]);
 }
 
 // ---- the container
@@ -234,7 +302,7 @@ static void mount_all(void) {
   TRY(mount("tmpfs", "sys/fs/cgroup", "tmpfs", flags, "mode=755"));
   for (size_t i = 0; i < COUNT(controllers); i++) {
     char target[64];
-    if (join[i] < 0) continue;
+    if (!have[i]) continue;
     snprintf(target, sizeof target, "sys/fs/cgroup/%s", controllers[i]);
     TRY(mkdir(target, 0755));
     TRY(mount(in_cgroup(controllers[i], ""), target, NULL, MS_BIND, NULL));
@@ -290,18 +358,23 @@ static void drop_rights(void) {
 }
 
 static void container(void) {
-  for (size_t i = 0; !v2 && i < COUNT(controllers); i++)
-    if (join[i] >= 0) TRY(write(join[i], "0", 1));
+  end(CLONE);
   mount_all();
+  end(MOUNTS);
   make_devices();
+  end(DEVICES);
   enter_root();
+  end(ROOT);
   hide_paths();
+  end(HIDE);
   TRY(sethostname("floor", 5));
   loopback_up();
+  end(NETWORK);
   TRY(setsid());
   const struct rlimit files = {1024, 1024};
   TRY(setrlimit(RLIMIT_NOFILE, &files));
   drop_rights();
+  end(RIGHTS);
   char* argv[] = {(char*)program, NULL};
   char* envp[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm", NULL};
   execve(program, argv, envp);
@@ -309,15 +382,21 @@ static void container(void) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    fprintf(stderr, "floor ROOTFS CGROUP PROGRAM\n");
+  if (argc != 4 && argc != 5) {
+    fprintf(stderr, "floor ROOTFS CGROUP PROGRAM [TIMES]\n");
     return 2;
   }
   rootfs = realpath(argv[1], NULL);
   cgroup = argv[2];
   program = argv[3];
   if (rootfs == NULL) fail(argv[1]);
+  ends = mmap(NULL, PHASES * sizeof *ends, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (ends == MAP_FAILED) fail("mmap");
+  end(BEGIN);
   make_cgroups();
+  end(CGROUPS);
+  if (!v2) enter_cgroups();
+  end(ENTER);
   // Like fork: this process is so small that sharing its memory would save nothing worth a stack of the child's own.
   struct clone_args args = {.flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS,
                             .exit_signal = SIGCHLD};
@@ -328,8 +407,12 @@ int main(int argc, char** argv) {
   const pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
   TRY(pid);
   if (pid == 0) container();
+  if (!v2) leave_cgroups();
   int status;
   TRY(waitpid(pid, &status, 0));
+  end(PROGRAM);
   remove_cgroups();
+  end(REMOVE);
+  if (argc == 5) write_times(argv[4]);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

@@ -106,6 +106,12 @@ describe("validateConfig", () => {
     ],
     ["sysctl of the host", { linux: { sysctl: { "vm.swappiness": "1" } } }, /host's/],
     ["sysctl without its namespace", { linux: { sysctl: { "net.ipv4.ip_forward": "1" } } }, /network namespace/],
+    [
+      "sysctl of a user without its namespace",
+      { linux: { sysctl: { "user.max_pid_namespaces": "1" } } },
+      /user namespace/,
+    ],
+    ["sysctl with an empty part", { linux: { sysctl: { "net..core": "1" } } }, /sysctl name/],
     ["sysctl with ..", { linux: { sysctl: { "net/../kernel/core_pattern": "x" } } }, /sysctl name/],
     ["uid that would wrap", { process: { cwd: "/", user: { uid: 4294967296 } } }, /at most 4294967295/],
     ["negative gid", { process: { cwd: "/", user: { gid: -1 } } }, /at least 0/],

@@ -1,13 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync, realpathSync, statSync } from "node:fs";
 import { basename, isAbsolute, join, resolve } from "node:path";
-import {
-  type Config,
-  configSchema,
-  type Process,
-  processSchema,
-  type Resources,
-  resourcesSchema,
-} from "../../spec-schemas/config.ts";
+import type { Config, Process, Resources } from "../../spec-schemas/config.ts";
+import { accept, REFUSED, type Shape } from "../../spec-schemas/shape.ts";
+import { configShape, processShape, resourcesShape } from "../../spec-schemas/shapes.gen.ts";
 import type { AbsPath } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
 import { JsonSyntaxError, parseJson, positionAt } from "./json.ts";
@@ -74,21 +69,48 @@ interface Schema<T> {
     | { success: false; error: { issues: readonly Parameters<typeof problemOfIssue>[0][] } };
 }
 
+/** What a file must be. */
+interface Format<T> {
+  readonly shape: Shape;
+  schema(): Schema<T>;
+  rules(value: T): Problem[];
+}
+
+const configFormat: Format<Config> = {
+  shape: configShape,
+  schema: () => schemas().configSchema,
+  rules: checkRules,
+};
+const processFormat: Format<Process> = {
+  shape: processShape,
+  schema: () => schemas().processSchema,
+  rules: checkProcessRules,
+};
+const resourcesFormat: Format<Resources> = {
+  shape: resourcesShape,
+  schema: () => schemas().resourcesSchema,
+  rules: checkResourceRules,
+};
+
+/** zod with its schemas is evaluated only for what is wrong: to say why. */
+const schemas = (): typeof import("../../spec-schemas/config.ts") => require("../../spec-schemas/config.ts");
+
+/** A value that the schema accepts. Throws with every problem at once. */
+function checkShape<T>(file: string, text: string, value: unknown, { shape, schema }: Format<T>): T {
+  const accepted = accept(shape, value);
+  if (accepted !== REFUSED) return accepted as T;
+  const result = schema().safeParse(value);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => problemOfIssue(issue, value));
+  throw configError(file, locate(text, problems));
+}
+
 /** Checks a parsed value: the schema first, then the rules between fields. Throws with every problem at once. */
-function check<T>(file: string, text: string, value: unknown, schema: Schema<T>, rules: (value: T) => Problem[]): T {
-  const result = schema.safeParse(value);
-  if (!result.success) {
-    throw configError(
-      file,
-      locate(
-        text,
-        result.error.issues.map((issue) => problemOfIssue(issue, value)),
-      ),
-    );
-  }
-  const problems = rules(result.data);
+function check<T>(file: string, text: string, value: unknown, format: Format<T>): T {
+  const data = checkShape(file, text, value, format);
+  const problems = format.rules(data);
   if (problems.some((problem) => problem.severity === "error")) throw configError(file, locate(text, problems));
-  return result.data;
+  return data;
 }
 
 /**
@@ -105,7 +127,7 @@ export function loadBundle(directory: string, configFile = "config.json"): Bundl
   const path = isAbsolute(configFile) ? configFile : join(bundle, configFile);
   const text = readBounded(path, true);
   const file = basename(path);
-  const config = check(file, text, parse(file, text), configSchema, checkRules);
+  const config = check(file, text, parse(file, text), configFormat);
   return { bundle: bundle as AbsPath, rootfs: findRootfs(bundle, config), config, text };
 }
 
@@ -127,14 +149,14 @@ function findRootfs(bundle: string, config: Config): AbsPath {
 /** Loads the `process` object of `exec --process FILE`. */
 export function loadProcess(path: string): Process {
   const text = readBounded(path, false);
-  return check(path, text, parse(path, text), processSchema, checkProcessRules);
+  return check(path, text, parse(path, text), processFormat);
 }
 
 /** Loads the resources of `update --resources FILE`; "-" is standard input. */
 export function loadResources(path: string): Resources {
   const text = path === "-" ? readBounded(0, false) : readBounded(path, false);
   const file = path === "-" ? "standard input" : path;
-  return check(file, text, parse(file, text), resourcesSchema, checkResourceRules);
+  return check(file, text, parse(file, text), resourcesFormat);
 }
 
 /** Checks the resources of update's options, as those of a file. */

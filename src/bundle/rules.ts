@@ -4,6 +4,7 @@
  */
 import type { Config, Hooks, Linux, NamespaceType, Process, Resources } from "../../spec-schemas/config.ts";
 import { MAX_CPU, MAX_NODE, numberSet } from "../core/number-set.ts";
+import { isSysctlKey, sysctlKey, sysctlNamespace } from "../core/sysctl.ts";
 import { type Problem, show } from "./problems.ts";
 
 type MemoryPolicy = NonNullable<Linux["memoryPolicy"]>;
@@ -196,44 +197,17 @@ function checkDevices(problems: Problems, linux: Linux): void {
   }
 }
 
-/** runc's lists: what each namespace makes private. */
-const IPC_SYSCTLS = new Set([
-  "kernel.msgmax",
-  "kernel.msgmnb",
-  "kernel.msgmni",
-  "kernel.sem",
-  "kernel.shmall",
-  "kernel.shmmax",
-  "kernel.shmmni",
-  "kernel.shm_rmid_forced",
-]);
-
 function checkSysctl(problems: Problems, linux: Linux, has: (type: NamespaceType) => boolean): void {
   for (const [name, value] of Object.entries(linux.sysctl ?? {})) {
     const pointer = `/linux/sysctl/${escapeSegment(name)}`;
-    // sysctl(8): with slashes as separators, dots are part of names.
-    const first = /[./]/.exec(name)?.[0];
-    const dotted = first === "/" ? name.replaceAll(/[./]/g, (c) => (c === "/" ? "." : "/")) : name;
-    if (
-      name === "" ||
-      /(^|[./])($|[./])/.test(name) ||
-      /(^|\/)\.\.?(\/|$)/.test(first === "/" ? name : name.replaceAll(".", "/"))
-    ) {
-      problems.error(pointer, name, "a sysctl name such as net.ipv4.ip_forward");
-      continue;
-    }
-    if (IPC_SYSCTLS.has(dotted) || dotted.startsWith("fs.mqueue.")) {
-      if (!has("ipc")) problems.error(pointer, value, "an ipc namespace to set it in");
-    } else if (dotted.startsWith("net.")) {
-      const network = linux.namespaces?.find((namespace) => namespace.type === "network");
-      if (network === undefined) problems.error(pointer, value, "a network namespace to set it in");
-    } else if (dotted === "kernel.domainname" || dotted === "kernel.hostname") {
-      if (!has("uts")) problems.error(pointer, value, "a uts namespace to set it in");
-      // runc: hostname has a property of its own.
-      else if (dotted === "kernel.hostname") problems.error(pointer, value, "the property hostname instead");
-    } else {
+    const key = sysctlKey(name);
+    const namespace = sysctlNamespace(key);
+    if (!isSysctlKey(key)) problems.error(pointer, name, "a sysctl name such as net.ipv4.ip_forward");
+    else if (namespace === undefined)
       problems.error(pointer, name, "a sysctl that a namespace makes private; this one is the host's");
-    }
+    else if (!has(namespace)) problems.error(pointer, value, `a ${namespace} namespace to set it in`);
+    // runc: hostname has a property of its own.
+    else if (key === "kernel.hostname") problems.error(pointer, value, "the property hostname instead");
   }
 }
 

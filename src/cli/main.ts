@@ -1,5 +1,6 @@
 /** The edge: arguments in, exit status out; errors are logged here, once. */
 import { resolve } from "node:path";
+import { type CgroupManager, cgroupManagers } from "../compile/input.ts";
 import type { AbsPath } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
 import type { Context } from "../lifecycle/context.ts";
@@ -36,8 +37,12 @@ async function main(args: readonly string[]): Promise<number> {
     const parsed = parse(rest, { ...command.options, help: globalOptions.help }, command.halt === true);
     if (options.help || parsed.options.help) return print(await (await import("./help.ts")).helpText(name, command));
     checkCount(name, command, parsed.positionals.length);
-    const noCgroups = cgroupManager(options) === "disabled";
-    const context: Context = { root: stateRoot(options), log, fault: undefined, noCgroups };
+    const context: Context = {
+      root: stateRoot(options),
+      log,
+      fault: undefined,
+      cgroupManager: cgroupManager(options),
+    };
     return await command.run(parsed as never, { context, options });
   } catch (error) {
     report(error, log, logFile);
@@ -77,15 +82,11 @@ function stateRoot(options: Values<typeof globalOptions>): StateRoot {
   return { path: "/run/tsrun" as AbsPath, explicit: false };
 }
 
-function cgroupManager(options: Values<typeof globalOptions>): "cgroupfs" | "disabled" {
+function cgroupManager(options: Values<typeof globalOptions>): CgroupManager {
   const manager = options["cgroup-manager"] ?? "cgroupfs";
-  if (options["systemd-cgroup"] || manager === "systemd") {
-    throw new TsrunError("unsupported", "cgroups made by systemd (--systemd-cgroup) are not supported yet", {
-      advice: "use the cgroupfs driver: leave the option away, and set it so in the caller's configuration",
-    });
-  }
-  if (manager === "cgroupfs" || manager === "disabled") return manager;
-  throw new TsrunError("usage", `--cgroup-manager: ${JSON.stringify(manager)} is none of cgroupfs, systemd, disabled`);
+  const known = cgroupManagers.find((each) => each === manager);
+  if (known !== undefined) return options["systemd-cgroup"] ? "systemd" : known;
+  throw new TsrunError("usage", `--cgroup-manager: ${JSON.stringify(manager)} is none of ${cgroupManagers.join(", ")}`);
 }
 
 function checkCount(name: string, { positionals: [least, most], usage }: Command, count: number): void {
@@ -114,6 +115,5 @@ function report(error: unknown, log: Log, logFile: string | undefined): void {
   writeAll(2, advice);
 }
 
-main(process.argv.slice(2)).then((status) => {
-  process.exitCode = status;
-});
+// All is written, and nothing is left to wait for: Node's own clean-up on the way out would only take time.
+main(process.argv.slice(2)).then((status) => process.exit(status));

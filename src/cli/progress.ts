@@ -19,8 +19,8 @@ function barOf(doneBytes: number, totalBytes: number): string {
 }
 
 export interface ShownProgress extends Progress {
-  /** Prints a line without spoiling the bars. */
-  line(text: string): void;
+  /** Lets somebody else write to the terminal without spoiling the bars. */
+  aside(write: () => void): void;
   /** Takes bars of what was not done away. */
   close(): void;
 }
@@ -34,7 +34,7 @@ function lines(fd: number): ShownProgress {
   return {
     update() {},
     done: (what, how) => writeAll(fd, `${nameOf(what)}: ${how}\n`),
-    line: (text) => writeAll(fd, `${text}\n`),
+    aside: (write) => write(),
     close() {},
   };
 }
@@ -62,7 +62,12 @@ function bars(fd: number): ShownProgress {
       running.delete(what);
       draw(`${nameOf(what)} ${how}\n`);
     },
-    line: (text) => draw(`${text}\n`),
+    aside(write) {
+      writeAll(fd, clear());
+      drawn = 0;
+      write();
+      draw("");
+    },
     close() {
       running.clear();
       draw("");

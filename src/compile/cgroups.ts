@@ -16,6 +16,7 @@ import { deviceRules, deviceWrites } from "./device-rules.ts";
 import type { CompileInput } from "./input.ts";
 import type { Place } from "./kill.ts";
 import { resourceSteps } from "./resources.ts";
+import type { SystemdUnit } from "./systemd-unit.ts";
 
 export interface Cgroups {
   /** Before process.spawn. */
@@ -27,6 +28,8 @@ export interface Cgroups {
   /** Once its mounts are done; mostly nothing. */
   readonly afterMounts: readonly HostStep[];
   readonly places: readonly Place[];
+  /** The unit of systemd that they are of. */
+  readonly systemd?: SystemdUnit | undefined;
   readonly warnings: readonly string[];
 }
 
@@ -156,7 +159,7 @@ function tagsSockets({ version, controllers }: Place, { network }: Resources): b
   );
 }
 
-function deviceSteps(
+export function deviceSteps(
   { devices }: Resources,
   places: readonly Place[],
   rootless: boolean,
@@ -188,7 +191,7 @@ function deviceSteps(
 }
 
 /** Whether a block device is mounted: opening it would be up to the container's rules. */
-function mountsBlockDevice({ mounts }: CompileInput["config"]): boolean {
+export function mountsBlockDevice({ mounts }: CompileInput["config"]): boolean {
   return (mounts ?? []).some(
     ({ type, source, options }) =>
       source?.startsWith("/dev/") === true &&
@@ -201,7 +204,7 @@ function mountsBlockDevice({ mounts }: CompileInput["config"]): boolean {
  * config-linux.md, Cgroup ownership: on v2, with a cgroup namespace of its own and a writable cgroup mount, the container's
  * user gets the cgroup.
  */
-function delegateSteps(
+export function delegateSteps(
   { config, facts }: Pick<CompileInput, "config" | "facts">,
   place: Place | undefined,
 ): HostStep[] {

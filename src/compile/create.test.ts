@@ -74,6 +74,10 @@ const plans: Readonly<Record<string, () => CompileInput>> = {
     const made = input("v2", config(devices));
     return { ...made, facts: { ...made.facts, resctrl: "/sys/fs/resctrl" as AbsPath } };
   },
+  "systemd-v2": () => {
+    const made = input("v2", config(scope), { cgroupManager: "systemd" });
+    return { ...made, facts: { ...made.facts, systemd } };
+  },
   "image-v2": () => input("v2", config(overlayRoot)),
   "everything-v2": () =>
     input("v2", config(everything), {
@@ -82,6 +86,23 @@ const plans: Readonly<Record<string, () => CompileInput>> = {
       preserveFds: 2,
     }),
 };
+
+const systemd: HostFacts["systemd"] = {
+  user: false,
+  managers: ["/run/systemd/private"],
+  buses: ["/run/dbus/system_bus_socket"],
+  cgroup: "",
+};
+
+function scope(made: Parameters<Edit>[0]): void {
+  limits(made);
+  made.linux.cgroupsPath = "kubepods-burstable.slice:cri:web";
+  made.annotations = {
+    "org.systemd.property.TimeoutStopUSec": "uint64 10000000",
+    "run.oci.systemd.subgroup": "container",
+    "run.oci.delegate-cgroup": "payload",
+  };
+}
 
 function labels(made: Parameters<Edit>[0]): void {
   made.process = {

@@ -6,7 +6,7 @@ import { rootRelPath } from "../core/brands.ts";
 import { GATE_NAME } from "../core/names.ts";
 import { point } from "../plan/encode.ts";
 import type { ContainerStep, HostStep, Plan } from "../plan/vocabulary.ts";
-import { compileCgroups, withoutCgroups } from "./cgroups.ts";
+import { compileManagedCgroups } from "./cgroup-managers.ts";
 import { connectConsole, openConsole } from "./console.ts";
 import { deviceSteps } from "./devices.ts";
 import { hookOutputSteps, hookSteps } from "./hooks.ts";
@@ -32,6 +32,7 @@ import { pivotSteps, rootFinishSteps, rootHostSteps, rootSteps, rootToDetach } f
 import { schedulingSteps } from "./scheduling.ts";
 import { compileSeccomp } from "./seccomp.ts";
 import { sysctlSteps } from "./sysctl.ts";
+import type { SystemdUnit } from "./systemd-unit.ts";
 import { loopbackSteps, utsSteps } from "./uts.ts";
 
 const GATE_SLOT = "gate";
@@ -41,6 +42,7 @@ export const PIDFD_ANNOTATION = "run.oci.pidfd_receiver";
 /** What later verbs have to know of a container, beside its pid: it goes into state.json. */
 export interface CreateRecord {
   readonly cgroups: readonly Place[];
+  readonly systemd: SystemdUnit | undefined;
   readonly resctrl: Resctrl | undefined;
   readonly sharesPidNamespace: boolean;
   /** Whether there are hooks for which start and delete have to read config.json. */
@@ -49,6 +51,8 @@ export interface CreateRecord {
   readonly detachRoot: string | undefined;
   /** Without `process` the container can be created, but not started. */
   readonly hasProcess: boolean;
+  /** --no-new-keyring: exec makes no session keyring either. */
+  readonly noNewKeyring: boolean;
 }
 
 export interface Compiled {
@@ -66,7 +70,7 @@ export function compileCreate(input: CompileInput): Compiled {
   const container = { id, bundle: input.bundle, annotations: config.annotations };
   const shape = processShape(config);
   const userNamespace = hasNamespace(shape, "user");
-  const cgroups = options.noCgroups === true ? withoutCgroups(input) : compileCgroups(input);
+  const cgroups = compileManagedCgroups(input);
   const resctrl = compileResctrl(input);
   const seccomp = compileSeccomp(input);
   const stackLimit = stackLimitSync(process?.rlimits);
@@ -178,11 +182,13 @@ export function compileCreate(input: CompileInput): Compiled {
     plan: { title: `create ${id}`, host, container: steps },
     record: {
       cgroups: cgroups.places,
+      systemd: cgroups.systemd,
       resctrl: resctrl.record,
       sharesPidNamespace: !isCreated(shape, "pid"),
       hooks: { poststart: (hooks?.poststart ?? []).length > 0, poststop: (hooks?.poststop ?? []).length > 0 },
       detachRoot: rootToDetach(input),
       hasProcess: process !== undefined,
+      noNewKeyring: options.noNewKeyring,
     },
     warnings: [...warnings, ...cgroups.warnings, ...seccomp.warnings],
   };

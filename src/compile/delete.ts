@@ -6,6 +6,7 @@ import type { HostStep, Plan } from "../plan/vocabulary.ts";
 import { type HookContainer, type Hooks, hookOutputSteps, hookSteps } from "./hooks.ts";
 import { membershipPlace, type Place, thawSteps } from "./kill.ts";
 import { type Resctrl, removeResctrl } from "./resctrl.ts";
+import { type SystemdUnit, stopUnit } from "./systemd-unit.ts";
 
 export interface DeleteInput {
   readonly id: string;
@@ -16,6 +17,7 @@ export interface DeleteInput {
   readonly sharesPidNamespace: boolean;
   readonly cgroups: readonly Place[];
   readonly resctrl?: Resctrl | undefined;
+  readonly systemd?: SystemdUnit | undefined;
   /** There never was a container: create was killed before it recorded one. */
   readonly halfMade?: boolean | undefined;
   /** CreateRecord.detachRoot. */
@@ -38,6 +40,8 @@ export function compileDelete(input: DeleteInput): Plan {
   }
   if (left) host.push(...thawSteps(cgroups.filter(({ created }) => created)));
   if (input.kill) host.push({ kind: "process.waitGone", pid, startTime, timeoutMs: PATIENCE_MS });
+  // With everybody gone it ends by itself; but only now its name is free. What it leaves of its cgroups is removed after it.
+  if (input.systemd !== undefined) host.push(stopUnit(input.systemd));
   for (const { hierarchy, path, created } of cgroups) {
     if (created) host.push({ kind: "cgroup.remove", hierarchy, path, timeoutMs: PATIENCE_MS });
   }

@@ -55,7 +55,10 @@ const defaultRules: readonly DeviceRule[] = [
   allow("c", 5, 2, ALL), // ptmx
 ];
 
-/** All rules that hold for the container, in order, over a ground of "everything is denied". */
+/**
+ * All rules that hold for the container, in order, over a ground of "everything is denied". The kernel asks nobody about
+ * 0:0, which no driver has: overlayfs marks deleted files with it.
+ */
 export function deviceRules(devices: readonly DeviceConfig[] | undefined): DeviceRule[] {
   const rules: DeviceRule[] = [];
   for (const [i, device] of (devices ?? []).entries()) {
@@ -75,12 +78,14 @@ function typesOf(type: string | undefined, where: string): readonly DeviceRule["
   throw new TsrunError("config", `${where}: ${JSON.stringify(type)} is none of a, b, c`);
 }
 
-/** -1 is how callers written in Go say "all". */
+/** -1 is how callers written in Go say "all"; so does the kernel, with all 32 bits, which must not come in that way. */
 function deviceNumber(value: number | bigint | undefined, where: string): number | undefined {
   if (value === undefined || Number(value) === -1) return undefined;
   const number = Number(value);
-  if (!Number.isInteger(number) || number < 0 || number > 0xffff_ffff) {
-    throw new TsrunError("config", `${where}: ${value} is not a device number`);
+  if (!Number.isInteger(number) || number < 0 || number >= 0xffff_ffff) {
+    throw new TsrunError("config", `${where}: ${value} is not a device number`, {
+      advice: "leave it out, or give -1, for all",
+    });
   }
   return number;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { deviceProgramRules } from "../plan/device-program-text.ts";
 import { deviceProgram, INSTRUCTION_BYTES } from "./device-program.ts";
 import { access, type DeviceConfig, type DeviceRule, deviceRules, deviceWrites } from "./device-rules.ts";
 
@@ -102,7 +103,7 @@ function decideV1(writes: ReturnType<typeof deviceWrites>, request: Request): bo
     : matches.some(({ mask }) => (request.access & ~mask) === 0);
 }
 
-const number = fc.constantFrom(0, 1, 3, 5, 136, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff);
+const number = fc.constantFrom(0, 1, 3, 5, 136, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe);
 const config: fc.Arbitrary<DeviceConfig> = fc
   .record({
     allow: fc.boolean(),
@@ -132,6 +133,34 @@ describe("device programs", () => {
         },
       ),
     );
+  });
+
+  test("are printed as the rules that they were made of", () => {
+    const text = ({ allow, type, major, minor, access: mask }: DeviceRule): string => {
+      const letters = (["r", "w", "m"] as const).map((letter) => ((mask & access[letter]) === 0 ? "" : letter));
+      return `${allow ? "allow" : "deny"} ${type} ${major ?? "*"}:${minor ?? "*"} ${letters.join("")}`;
+    };
+    fc.assert(
+      fc.property(fc.array(config, { maxLength: 12 }), (devices) => {
+        const rules = deviceRules(devices);
+        expect(deviceProgramRules(deviceProgram(rules))).toEqual(rules.map(text));
+      }),
+    );
+    expect(deviceProgramRules(deviceProgram([]))).toEqual([]);
+  });
+
+  test("another program is not printed as one that it is not", () => {
+    const program = deviceProgram(deviceRules([{ allow: false, type: "c", major: 10, minor: 229, access: "w" }]));
+    const printed = deviceProgramRules(program);
+    for (let at = 0; at < program.length; at++) {
+      const other = Uint8Array.from(program);
+      other[at] = (other[at] as number) ^ 0x40;
+      // Another number or another right is another rule; whatever else it does, it is not these.
+      expect(deviceProgramRules(other)).not.toEqual(printed);
+    }
+    expect(deviceProgramRules(program.subarray(0, program.length - 8))).toBeUndefined();
+    expect(deviceProgramRules(program.subarray(4))).toBeUndefined();
+    expect(deviceProgramRules(new Uint8Array())).toBeUndefined();
   });
 
   test("without any rule everything is denied", () => {
@@ -179,6 +208,8 @@ describe("device rules", () => {
     [{ allow: true, access: "rx" }, "/linux/resources/devices/0/access"],
     [{ allow: false, major: -2 }, "/linux/resources/devices/0/major"],
     [{ allow: false, minor: 2 ** 32 }, "/linux/resources/devices/0/minor"],
+    // The kernel's "all".
+    [{ allow: true, major: 0xffff_ffff, access: "r" }, "/linux/resources/devices/0/major"],
   ])("%j is refused by its pointer", (device, pointer) => {
     expect(() => deviceRules([device])).toThrow(pointer);
   });

@@ -8,6 +8,10 @@ export interface ConsoleSize {
   readonly width: number | bigint;
 }
 
+/** Who makes the container's cgroups: tsrun itself, systemd, or nobody. */
+export const cgroupManagers = ["cgroupfs", "systemd", "disabled"] as const;
+export type CgroupManager = (typeof cgroupManagers)[number];
+
 /** What the caller of create or run asked for, beside config.json. */
 export interface CreateOptions {
   /** --console-socket; "pair": run in the foreground, the terminal's master comes back to tsrun. */
@@ -18,8 +22,8 @@ export interface CreateOptions {
     | { readonly kind: "pair"; readonly size?: ConsoleSize | undefined };
   readonly noPivot: boolean;
   readonly noNewKeyring: boolean;
-  /** --cgroup-manager disabled. */
-  readonly noCgroups?: boolean | undefined;
+  /** cgroupfs if not given. */
+  readonly cgroupManager?: CgroupManager | undefined;
   /** Descriptors from 3 on that the program keeps. */
   readonly preserveFds: number;
   readonly pidfdSocket: string | undefined;

@@ -33,19 +33,25 @@ export function checkSwap({ limit, swap }: NonNullable<Resources["memory"]>): vo
   }
 }
 
-/** config-linux.md, checkBeforeUpdate: v2 would kill for a limit below what is in use. */
+/**
+ * config-linux.md, checkBeforeUpdate: v2 would kill for a limit below what is in use; v1's kernel refuses it, but only when
+ * other limits may be written already. Not v2's swap: a limit below what is swapped stops further swapping and kills nothing.
+ */
 export function checkUsage(
-  { limit, checkBeforeUpdate }: NonNullable<Resources["memory"]>,
+  { limit, swap, checkBeforeUpdate }: NonNullable<Resources["memory"]>,
   present: PresentLimits | undefined,
 ): void {
-  const usage = present?.memoryUsage;
-  if (checkBeforeUpdate !== true || usage === undefined || amount(limit) === undefined || Number(limit) === -1) return;
-  if (BigInt(limit as number | bigint) >= usage) return;
-  throw new TsrunError(
-    "config",
-    `/linux/resources/memory/limit: ${limit} is below the ${usage} bytes that are in use`,
-    {
-      advice: "checkBeforeUpdate asks for this error",
-    },
-  );
+  if (checkBeforeUpdate !== true) return;
+  for (const [name, value, usage, what] of [
+    ["limit", limit, present?.memoryUsage, "bytes"],
+    ["swap", swap, present?.memorySwapUsage, "bytes of memory and swap"],
+  ] as const) {
+    if (usage === undefined || amount(value) === undefined || Number(value) === -1) continue;
+    if (BigInt(value as number | bigint) >= usage) continue;
+    throw new TsrunError(
+      "config",
+      `/linux/resources/memory/${name}: ${value} is below the ${usage} ${what} that are in use`,
+      { advice: "checkBeforeUpdate asks for this error" },
+    );
+  }
 }

@@ -39,7 +39,7 @@ export function memoryV2({ memory = {} }: Resources, present: PresentLimits | un
 }
 
 /** memory.swap.max is swap alone, v1's and the specification's is memory and swap together. */
-function swapLimit({ limit, swap }: NonNullable<Resources["memory"]>): string | undefined {
+export function swapLimit({ limit, swap }: NonNullable<Resources["memory"]>): string | undefined {
   // As on v1: no limit of memory is one of swap neither.
   if (amount(swap) === undefined) return Number(limit) === -1 ? "max" : undefined;
   return Number(swap) === -1 ? "max" : String(BigInt(swap as number | bigint) - BigInt(limit as number | bigint));
@@ -58,7 +58,7 @@ export function cpuWeight(shares: number | bigint): number {
 }
 
 /** The kernel's default period in microseconds. */
-const DEFAULT_PERIOD = "100000";
+export const DEFAULT_PERIOD = "100000";
 
 export function cpuV2({ cpu = {} }: Resources, present: PresentLimits | undefined): Write[] {
   const at = "/linux/resources/cpu";

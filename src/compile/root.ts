@@ -21,7 +21,9 @@ const rootPropagation = (config: CompileInput["config"]): RootPropagation => con
 
 /**
  * Of the whole tree, before anything is mounted. Host mounts reach the container by default (runc's rslave). For
- * `shared` volumes remain peers of the host's mounts; the root itself is cut off from them in any case (root.bind).
+ * `shared` volumes remain peers of the host's mounts. The root never is (root.bind): nothing that is mounted in it reaches
+ * the host. But it is a slave where the mount that holds the rootfs is shared, and so has what the host mounts below the
+ * rootfs later, as with runc; only private and unbindable trees have not.
  * An unbindable tree could not be bound from, so that waits for root.propagation.
  */
 const treePropagation: Readonly<Record<RootPropagation, number>> = {

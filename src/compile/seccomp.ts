@@ -7,6 +7,7 @@
 import type { Config } from "../../spec-schemas/config.ts";
 import { TsrunError } from "../core/errors.ts";
 import type { HostFacts } from "../host/facts.ts";
+import { actions, architectures, operators } from "../plan/seccomp-codes.ts";
 import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
 import { STATE_OCI_VERSION } from "./hooks.ts";
 import type { CompileInput } from "./input.ts";
@@ -27,59 +28,16 @@ interface Action {
 }
 
 /** Actions by name (linux/seccomp.h). */
-export const seccompActions = {
-  // libseccomp's meaning of the bare name, and the kernel's: the thread.
-  SCMP_ACT_KILL: { code: 0, permits: false },
-  SCMP_ACT_KILL_PROCESS: { code: 0x8000_0000, permits: false },
-  SCMP_ACT_KILL_THREAD: { code: 0, permits: false },
-  SCMP_ACT_TRAP: { code: 0x3_0000, permits: false },
-  // libseccomp takes what is less than the kernel's MAX_ERRNO.
-  SCMP_ACT_ERRNO: { code: 0x5_0000, largestErrno: 4094, permits: false },
-  // A tracer answers for itself, to new system calls too.
-  SCMP_ACT_TRACE: { code: 0x7ff0_0000, largestErrno: 0xffff, permits: true },
-  SCMP_ACT_ALLOW: { code: 0x7fff_0000, permits: true },
-  SCMP_ACT_LOG: { code: 0x7ffc_0000, permits: true },
-  // The listener answers. Never the default action, so it need not be for new system calls.
-  SCMP_ACT_NOTIFY: { code: 0x7fc0_0000, permits: true },
-} as const satisfies Record<Seccomp["defaultAction"], Action>;
+export const seccompActions = actions satisfies Record<Seccomp["defaultAction"], Action>;
 
 /** enum scmp_compare of seccomp.h. */
-export const seccompOperators = {
-  SCMP_CMP_NE: 1,
-  SCMP_CMP_LT: 2,
-  SCMP_CMP_LE: 3,
-  SCMP_CMP_EQ: 4,
-  SCMP_CMP_GE: 5,
-  SCMP_CMP_GT: 6,
-  SCMP_CMP_MASKED_EQ: 7,
-} as const satisfies Record<NonNullable<Rule["args"]>[number]["op"], number>;
+export const seccompOperators = operators satisfies Record<NonNullable<Rule["args"]>[number]["op"], number>;
 
-/** SCMP_ARCH_* of seccomp.h: AUDIT_ARCH_* of linux/audit.h, and libseccomp's own number for x32. */
-export const seccompArchitectures = {
-  SCMP_ARCH_X86: 0x4000_0003,
-  SCMP_ARCH_X86_64: 0xc000_003e,
-  SCMP_ARCH_X32: 0x4000_003e,
-  SCMP_ARCH_ARM: 0x4000_0028,
-  SCMP_ARCH_AARCH64: 0xc000_00b7,
-  SCMP_ARCH_LOONGARCH64: 0xc000_0102,
-  SCMP_ARCH_M68K: 0x4,
-  SCMP_ARCH_MIPS: 0x8,
-  SCMP_ARCH_MIPS64: 0x8000_0008,
-  SCMP_ARCH_MIPS64N32: 0xa000_0008,
-  SCMP_ARCH_MIPSEL: 0x4000_0008,
-  SCMP_ARCH_MIPSEL64: 0xc000_0008,
-  SCMP_ARCH_MIPSEL64N32: 0xe000_0008,
-  SCMP_ARCH_PPC: 0x14,
-  SCMP_ARCH_PPC64: 0x8000_0015,
-  SCMP_ARCH_PPC64LE: 0xc000_0015,
-  SCMP_ARCH_S390: 0x16,
-  SCMP_ARCH_S390X: 0x8000_0016,
-  SCMP_ARCH_SH: 0x4000_002a,
-  SCMP_ARCH_SHEB: 0x2a,
-  SCMP_ARCH_PARISC: 0xf,
-  SCMP_ARCH_PARISC64: 0x8000_000f,
-  SCMP_ARCH_RISCV64: 0xc000_00f3,
-} as const satisfies Record<NonNullable<Seccomp["architectures"]>[number], number>;
+/** SCMP_ARCH_* of seccomp.h. */
+export const seccompArchitectures = architectures satisfies Record<
+  NonNullable<Seccomp["architectures"]>[number],
+  number
+>;
 
 /** Flags of seccomp(2). */
 export const seccompFlags = {
@@ -123,7 +81,7 @@ export function compileSeccomp(input: SeccompInput): CompiledSeccomp {
   const warnings: string[] = [];
   const defaultAction = actionCode(seccomp.defaultAction, seccomp.defaultErrnoRet, at, "default");
   const names: string[] = [];
-  const actions: number[] = [];
+  const answers: number[] = [];
   const conditions: (number | bigint)[] = [];
   for (const [i, rule] of (seccomp.syscalls ?? []).entries()) {
     const pointer = `${at}/syscalls/${i}`;
@@ -135,7 +93,7 @@ export function compileSeccomp(input: SeccompInput): CompiledSeccomp {
           conditions.push(names.length, index, seccompOperators[op], value, valueTwo ?? 0);
         }
         names.push(name);
-        actions.push(action);
+        answers.push(action);
       }
     }
   }
@@ -156,7 +114,7 @@ export function compileSeccomp(input: SeccompInput): CompiledSeccomp {
         newerAction: seccompActions[seccomp.defaultAction].permits ? defaultAction : errnoCode(ENOSYS),
         architectures: (seccomp.architectures ?? []).map((name) => seccompArchitectures[name]),
         names,
-        actions,
+        actions: answers,
         conditions,
         failUnknown: input.config.annotations?.[FAIL_UNKNOWN_ANNOTATION] !== undefined,
         cache: input.options.seccompCache ?? "",

@@ -38,15 +38,19 @@ export function compileStart(input: StartInput): Plan {
   };
 }
 
-/** After start, when nobody stays in the foreground: waits until the program says that it is ready, and tells so. */
+/**
+ * After start, when nobody stays in the foreground: waits until the program says that it is ready, and tells so. One that is
+ * `ready` already was restored, and says nothing any more.
+ */
 export function compileNotify(
   id: string,
   init: { readonly pid: number; readonly startTime: bigint },
   address: string,
+  ready = false,
 ): Plan {
   return {
-    title: `start ${id}`,
-    host: [{ kind: "notify.forward", address, pid: init.pid, startTime: init.startTime }],
+    title: `${ready ? "restore" : "start"} ${id}`,
+    host: [{ kind: "notify.forward", address, pid: init.pid, startTime: init.startTime, ready }],
     container: [],
   };
 }

@@ -2,6 +2,8 @@ import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { Resources } from "../../spec-schemas/config.ts";
 import type { PresentLimits } from "../host/facts.ts";
+import { renderFields } from "../plan/render.ts";
+import type { HostStep } from "../plan/vocabulary.ts";
 import type { Place } from "./kill.ts";
 import { compileUpdate, targetsOf, undoText, withUndo } from "./update.ts";
 
@@ -38,6 +40,20 @@ describe("update", () => {
       "io.bfq.weight|io.weight = 100|910",
     ]);
     expect(writes(v2, { unified: { "memory.high": "1000" } })).toEqual(["memory.high = 1000"]);
+  });
+
+  test("tells systemd once the kernel has agreed, and writes the files again, exactly", () => {
+    const systemd = { name: "a.scope", managers: ["/run/systemd/private"], buses: [] };
+    const input = { id: "web", own: { cpu: { quota: 10_000 } }, present: {}, places: v2, systemd };
+    const { host } = compileUpdate({ ...input, asked: { cpu: { quota: 25_001 } } }).plan;
+    expect(host.map(({ kind }) => kind)).toEqual(["cgroup.update", "systemd.setProperties", "cgroup.update"]);
+    expect(renderFields(host[1] as HostStep)).toContain(
+      'calls=SetUnitProperties("a.scope",true,[CPUQuotaPerSecUSec=260000]) GetUnit("a.scope") ' +
+        'undo=SetUnitProperties("a.scope",true,[CPUQuotaPerSecUSec=100000]) GetUnit("a.scope")',
+    );
+    // What systemd has no property for, or has already.
+    const same = compileUpdate({ ...input, asked: { cpu: { quota: 10_000, burst: 5 } } }).plan.host;
+    expect(same.map(({ kind }) => kind)).not.toContain("systemd.setProperties");
   });
 
   test("never device rules", () => {
@@ -126,7 +142,19 @@ describe("memory and swap", () => {
       expect(below).toThrow(expect.objectContaining({ message: expect.stringContaining("2000 bytes") }));
       expect(() => update(places, { memory: { limit: 1000, checkBeforeUpdate: true } }, {}, present)).toThrow();
       expect(writes(places, { memory: { limit: 1000 } }, {}, present).length).toBeGreaterThan(0);
+      expect(
+        writes(places, { memory: { limit: 2000 } }, { memory: { checkBeforeUpdate: true } }, present).length,
+      ).toBeGreaterThan(0);
     }
+    // v1 counts memory and swap together, and refuses a limit of both that is below.
+    const swapped = () =>
+      update(
+        v1,
+        { memory: { limit: 2500, swap: 2500, checkBeforeUpdate: true } },
+        {},
+        { ...present, memorySwapUsage: 3000n },
+      );
+    expect(swapped).toThrow(expect.objectContaining({ message: expect.stringMatching(/swap: 2500 .* 3000 bytes/) }));
   });
 
   test("v1: every moment of the way is one that the kernel takes", () => {

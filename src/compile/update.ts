@@ -12,6 +12,8 @@ import type { HostStep, Plan, StepOf } from "../plan/vocabulary.ts";
 import type { Place } from "./kill.ts";
 import { amount } from "./resource-writes.ts";
 import { resourceSteps } from "./resources.ts";
+import { changedProperties } from "./systemd-properties.ts";
+import { type SystemdUnit, setProperties } from "./systemd-unit.ts";
 
 export interface UpdateInput {
   readonly id: string;
@@ -21,6 +23,8 @@ export interface UpdateInput {
   readonly own: Resources;
   readonly present: PresentLimits;
   readonly places: readonly Place[];
+  /** The container's unit, if systemd made its cgroups. */
+  readonly systemd?: SystemdUnit | undefined;
 }
 
 export interface Update {
@@ -32,15 +36,30 @@ export interface Update {
 type Memory = NonNullable<Resources["memory"]>;
 
 /** Throws `config` or `unsupported`, naming the property. */
-export function compileUpdate({ id, asked, own, present, places }: UpdateInput): Update {
+export function compileUpdate({ id, asked, own, present, places, systemd }: UpdateInput): Update {
   const { devices: _, ...given } = withoutNothing(asked);
   const memory = given.memory === undefined ? undefined : completeMemory(given.memory, own.memory ?? {});
   const wanted: Resources = { ...given, ...(memory !== undefined && { memory }) };
   const { limits, processLimits } = resourceSteps(wanted, places, present);
+  const resources = merge(own, wanted);
+  const writes = [...limits, ...processLimits];
   return {
-    plan: { title: `update ${id}`, host: [...limits, ...processLimits], container: [] },
-    resources: merge(own, wanted),
+    plan: {
+      title: `update ${id}`,
+      host: systemd === undefined ? writes : [...writes, ...toldToSystemd(systemd, own, resources, writes)],
+      container: [],
+    },
+    resources,
   };
+}
+
+/**
+ * Once the kernel has taken the limits, so that systemd is not told what does not hold. It writes its own values to the
+ * files, of which some are rounded: so they are written again, and undo, going backwards, ends with them, too.
+ */
+function toldToSystemd(unit: SystemdUnit, own: Resources, now: Resources, writes: readonly HostStep[]): HostStep[] {
+  const { changed, before } = changedProperties(own, now);
+  return changed.length === 0 ? [] : [setProperties(unit, changed, before), ...writes];
 }
 
 /** Without what asks for nothing: 0 and "" of callers that send every property. */

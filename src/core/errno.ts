@@ -6,6 +6,11 @@ export function errnoText(errno: number): string {
   return name === undefined ? `errno ${errno}` : `${name} (${text})`;
 }
 
+/** The name alone: `ENOENT`; undefined for a number that has none. */
+export function errnoName(errno: number): string | undefined {
+  return getSystemErrorMap().get(-errno)?.[0];
+}
+
 /** The words alone: `no such file or directory`. */
 export function errnoWords(errno: number): string {
   return getSystemErrorMap().get(-errno)?.[1] ?? `errno ${errno}`;

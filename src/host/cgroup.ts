@@ -128,6 +128,7 @@ export function readPresentLimits(cgroups: readonly CgroupPlace[]): PresentLimit
   return {
     memoryLimit: number(text(1, "memory", "memory.limit_in_bytes")),
     memoryUsage: memoryUsage(cgroups),
+    memorySwapUsage: number(text(1, "memory", "memory.memsw.usage_in_bytes")),
     cpuQuota: text(2, "cpu", "cpu.max")?.split(" ", 1)[0],
     realtimeRuntime: number(text(1, "cpu", "cpu.rt_runtime_us")),
   };

@@ -38,6 +38,9 @@ const schema = z.strictObject({
     ),
   }),
   resctrl: z.optional(absPath),
+  systemd: z.optional(
+    z.strictObject({ user: z.boolean(), managers: z.array(absPath), buses: z.array(absPath), cgroup: text }),
+  ),
   lsm: z.strictObject({ apparmor: z.boolean(), selinux: z.boolean() }),
   launch: z.strictObject({
     nofile: z.strictObject({ soft: uint64, hard: uint64 }),

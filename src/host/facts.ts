@@ -31,6 +31,17 @@ export interface LaunchState {
   readonly validFds: readonly number[] | undefined;
 }
 
+/** A systemd that manages units: the system's, or a user's. */
+export interface SystemdManager {
+  readonly user: boolean;
+  /** Unix sockets of the manager itself, to be tried in this order. */
+  readonly managers: readonly string[];
+  /** Of message buses on which it is, to be tried after them. */
+  readonly buses: readonly string[];
+  /** The cgroup that holds its units' cgroups, relative to the mount point; "" for the root. */
+  readonly cgroup: string;
+}
+
 /**
  * All that the compiler may know of the host. Plain data: `tsrun plan --host-facts FILE` reads it from JSON (bigints as
  * decimal strings), golden tests write it down.
@@ -48,6 +59,8 @@ export interface HostFacts {
   readonly cgroup: CgroupFacts;
   /** Where resctrl is mounted; undefined where it is not, or nobody asked. */
   readonly resctrl?: AbsPath | undefined;
+  /** Undefined where systemd does not run, or nobody asked. */
+  readonly systemd?: SystemdManager | undefined;
   readonly lsm: { readonly apparmor: boolean; readonly selinux: boolean };
   readonly launch: LaunchState;
 }
@@ -70,8 +83,27 @@ export interface PresentLimits {
   readonly memoryLimit?: bigint | undefined;
   /** memory.usage_in_bytes or memory.current: bytes. */
   readonly memoryUsage?: bigint | undefined;
+  /** v1, memory.memsw.usage_in_bytes: bytes of memory and swap together. */
+  readonly memorySwapUsage?: bigint | undefined;
   /** v2, cpu.max: microseconds, or "max". */
   readonly cpuQuota?: string | undefined;
   /** v1, cpu.rt_runtime_us: microseconds. */
   readonly realtimeRuntime?: bigint | undefined;
+}
+
+/** What confines a process. */
+export interface ProcessConfinement {
+  readonly pid: number;
+  /** By the spec's types: what names the namespace, such as `net:[4026531840]`. */
+  readonly namespaces: Readonly<Record<string, string>>;
+  /** All that is in any of its sets; bit n is capability n. */
+  readonly capabilities: bigint;
+  readonly noNewPrivileges: boolean;
+  readonly seccompFilter: boolean;
+  /** Lines of three numbers with one blank between them. */
+  readonly uidMap: string;
+  readonly gidMap: string;
+  /** Of AppArmor (`profile (mode)`) or SELinux; "" without either. */
+  readonly label: string;
+  readonly cgroups: readonly { readonly hierarchy: string; readonly path: string }[];
 }

@@ -8,6 +8,7 @@ export interface ProcessInfo {
   readonly comm: string;
   /** One letter: R, S, D, T, Z (zombie), X (dead), … */
   readonly state: string;
+  readonly parent: number;
   /** Clock ticks since boot, field 22. With the pid it names a process for good: pids are reused. */
   readonly startTime: bigint;
 }
@@ -22,18 +23,30 @@ export function readProcess(pid: number): ProcessInfo | undefined {
     if (code === "ENOENT" || code === "ESRCH") return undefined;
     throw error;
   }
+  return parseStat(text);
+}
+
+/** The text of a /proc/<pid>/stat. */
+export function parseStat(text: string): ProcessInfo {
   // The name is in parentheses and may hold anything, parentheses too.
   const open = text.indexOf("(");
   const close = text.lastIndexOf(")");
   const fields = text.slice(close + 2).split(" ");
-  return { comm: text.slice(open + 1, close), state: fields[0] ?? "", startTime: BigInt(fields[19] ?? 0) };
+  return {
+    comm: text.slice(open + 1, close),
+    state: fields[0] ?? "",
+    parent: Number(fields[1] ?? 0),
+    startTime: BigInt(fields[19] ?? 0),
+  };
 }
 
 /** Whether the process with this pid and start time exists and is more than a zombie. */
 export function isAlive(pid: number, startTime: bigint): boolean {
   const found = readProcess(pid);
-  return found !== undefined && found.startTime === startTime && found.state !== "Z" && found.state !== "X";
+  return found !== undefined && found.startTime === startTime && isMoreThanZombie(found);
 }
+
+export const isMoreThanZombie = ({ state }: ProcessInfo): boolean => state !== "Z" && state !== "X";
 
 /** A process for good: pid and start time. Throws `internal` when it is gone; for children of ours that nobody reaped. */
 export function identityOf(pid: number): { readonly pid: number; readonly startTime: bigint } {
@@ -45,6 +58,16 @@ export function identityOf(pid: number): { readonly pid: number; readonly startT
 /** This process, as others can check that it lives. */
 export function ownIdentity(): { readonly pid: number; readonly startTime: bigint } {
   return identityOf(process.pid);
+}
+
+/** Which child of `ancestor` a process comes from, itself included; undefined if it comes from elsewhere. */
+export function childOf(ancestor: number, pid: number): number | undefined {
+  for (let at = pid; at > 1; ) {
+    const parent = readProcess(at)?.parent ?? 0;
+    if (parent === ancestor) return at;
+    at = parent;
+  }
+  return undefined;
 }
 
 /** The processes of the pid namespace that a process is in, sorted; not those of namespaces below it. */

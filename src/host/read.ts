@@ -1,5 +1,5 @@
 /** The facts of this host, read once for every create: about ten small files and a few stats. */
-import { accessSync, constants, readFileSync, readlinkSync, statfsSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, readlinkSync, statfsSync, statSync } from "node:fs";
 import { release } from "node:os";
 import { errorCode } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
@@ -7,6 +7,7 @@ import { type CgroupProbe, readCgroupFacts } from "./cgroup-facts.ts";
 import type { HostFacts } from "./facts.ts";
 import { guessLaunch, LAUNCH_VARIABLE, parseLaunch, statusField } from "./launch-state.ts";
 import { resctrlMountPoint } from "./resctrl.ts";
+import { readSystemd } from "./systemd.ts";
 
 const SELINUX_MAGIC = 0xf97cff8c;
 /** Inode number of the initial user namespace (PROC_USER_INIT_INO, linux/proc_ns.h). */
@@ -64,20 +65,27 @@ export function inInitialUserNamespace(): boolean {
 /** What is looked up only when somebody needs it. */
 export interface WantedFacts {
   readonly resctrl?: boolean;
+  readonly systemd?: boolean;
 }
 
 /** Throws `unsupported` when /proc or /sys cannot be read. */
 export function readHostFacts(wanted: WantedFacts = {}): HostFacts {
   const status = read("/proc/self/status");
   const launch = process.env[LAUNCH_VARIABLE];
+  const uid = process.geteuid?.() ?? 0;
+  const inUserNamespace = !inInitialUserNamespace();
   return {
     kernel: kernelVersion(),
-    uid: process.geteuid?.() ?? 0,
-    inUserNamespace: !inInitialUserNamespace(),
+    uid,
+    inUserNamespace,
     lastCapability: Number(read("/proc/sys/kernel/cap_last_cap")),
     permittedCapabilities: BigInt(`0x${statusField(status, "CapPrm")}`),
     cgroup: readCgroupFacts(probe),
     resctrl: wanted.resctrl === true ? resctrlMountPoint(probe) : undefined,
+    systemd:
+      wanted.systemd === true
+        ? readSystemd(uid !== 0 || inUserNamespace, { exists: existsSync, read, environment: process.env, uid })
+        : undefined,
     lsm: {
       apparmor:
         unlessMissing("/sys/module/apparmor/parameters/enabled", (path) => readFileSync(path, "utf8"))?.startsWith(

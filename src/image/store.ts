@@ -39,16 +39,24 @@ export interface LayerStore {
   readonly path: AbsPath;
 }
 
-/**
- * `--store`, or /var/lib/tsrun for root, $XDG_DATA_HOME/tsrun or ~/.local/share/tsrun for others. Makes nothing yet.
- * Throws `usage` when there is no such place.
- */
-export function layerStore(explicit?: string): LayerStore {
-  if (explicit !== undefined && explicit !== "") return { path: resolve(explicit) as AbsPath };
-  if (process.geteuid?.() === 0) return { path: "/var/lib/tsrun" as AbsPath };
+/** /var/lib/tsrun for root, $XDG_DATA_HOME/tsrun or ~/.local/share/tsrun for others; undefined without a home. */
+function defaultPath(): string | undefined {
+  if (process.geteuid?.() === 0) return "/var/lib/tsrun";
   const { XDG_DATA_HOME: data, HOME: home } = process.env;
-  if (data?.startsWith("/")) return { path: join(data, "tsrun") as AbsPath };
-  if (home?.startsWith("/")) return { path: join(home, ".local/share/tsrun") as AbsPath };
+  if (data?.startsWith("/")) return join(data, "tsrun");
+  return home?.startsWith("/") ? join(home, ".local/share/tsrun") : undefined;
+}
+
+/** `--store`, or the default place; undefined when there is none. Makes nothing yet. */
+export function findStore(explicit: string | undefined): LayerStore | undefined {
+  const path = explicit !== undefined && explicit !== "" ? resolve(explicit) : defaultPath();
+  return path === undefined ? undefined : { path: path as AbsPath };
+}
+
+/** As findStore. Throws `usage` when there is none. */
+export function layerStore(explicit?: string): LayerStore {
+  const store = findStore(explicit);
+  if (store !== undefined) return store;
   throw new TsrunError("usage", "there is no place for the layer store", { advice: "give one: --store DIR" });
 }
 
@@ -122,11 +130,11 @@ export function directoriesPath(layers: readonly AbsPath[]): AbsPath {
 
 const untoldPath = (layer: string): string => `${layer}.untold`;
 
-/** Before the layer itself is delivered, so that whoever finds the layer finds this. Throws `state-store`. */
+/** Before the layer is synced and delivered, so that whoever finds the layer finds this. Throws `state-store`. */
 export function writeUntold(layer: AbsPath, untold: Uint8Array): void {
   const path = untoldPath(layer);
   try {
-    writeFileSync(`${path}.new`, untold, { mode: 0o600, flush: true });
+    writeFileSync(`${path}.new`, untold, { mode: 0o600 });
     renameSync(`${path}.new`, path);
   } catch (error) {
     throw storeError(`cannot write ${path}`, error);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { pack as createPack } from "tar-stream";
 import { archive, directory, END, file, gnuLong, hardLink, header, padded, pax, symlink } from "./tar.fixture.ts";
 import { MAX_HEADER_BYTES, type TarEntry, TarReader } from "./tar.ts";
 import { numberAt } from "./tar-header.ts";
@@ -299,6 +300,29 @@ describe("what is wrong is refused, with the place", () => {
     expect(() => read(bytes)).toThrow(message);
     expect(() => read(bytes, 77)).toThrow(message);
   });
+});
+
+test("what tar-stream writes", async () => {
+  const pack = createPack();
+  const name = `${"long/".repeat(40)}näme`;
+  pack.entry({ name: "d/", type: "directory", mode: 0o750, mtime: new Date(5000) });
+  pack.entry({ name, uid: 7, gid: 8, mode: 0o640, pax: { "SCHILY.xattr.user.x": "v" } }, "content");
+  pack.entry({ name: "s", type: "symlink", linkname: name });
+  pack.finalize();
+  const chunks: Buffer[] = [];
+  for await (const chunk of pack) chunks.push(chunk as Buffer);
+  expect(read(Buffer.concat(chunks))).toMatchObject([
+    { kind: "directory", name: "d/", mode: 0o750, mtime: { seconds: 5 } },
+    {
+      kind: "file",
+      name: Buffer.from(name).toString("latin1"),
+      uid: 7,
+      gid: 8,
+      content: "content",
+      attributes: [{ name: "user.x" }],
+    },
+    { kind: "symlink", name: "s", linkName: Buffer.from(name).toString("latin1") },
+  ]);
 });
 
 test("how the bytes come does not matter", () => {

@@ -423,6 +423,11 @@ describe("the layer store", () => {
       (await unpackImage(image(lower, archive(directory("root"), file("root/f", ""))), store())).layers,
     ).toHaveLength(2);
   });
+  test("of a layer that an image has twice the upper one counts: overlayfs takes none twice", async () => {
+    const [a, b] = [archive(file("x", "a")), archive(file("x", "b"))] as const;
+    const { layers } = await unpackImage(image(a, b, a), store());
+    expect(layers.map((path) => text(path, "x"))).toEqual(["b", "a"]);
+  });
   test("a layer is made once, however many ask for it", async () => {
     const same = image(archive(file("once", String(Math.random()))), archive(file("twice", "x")));
     const done: string[] = [];

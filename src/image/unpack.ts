@@ -35,8 +35,8 @@ export interface UnpackedImage {
   readonly config: ImageConfig;
   readonly configDigest: Digest;
   /**
-   * Lowest first; each is a lower directory for overlayfs, with its whiteouts. There may be one more than the image has: of
-   * directories that layers hold without an entry of their own, as lower ones name them.
+   * Lowest first, none twice; each is a lower directory for overlayfs, with its whiteouts. There may be one more than the
+   * image has: of directories that layers hold without an entry of their own, as lower ones name them.
    */
   readonly layers: readonly AbsPath[];
 }
@@ -70,7 +70,9 @@ export async function unpackImage(
     await inParallel([...sources.values()], async (layer) => {
       paths.set(layer.diffId, await unpackLayer(layer, store, job));
     });
-    const layers = image.layers.map(({ diffId }) => paths.get(diffId) as AbsPath);
+    const all = image.layers.map(({ diffId }) => paths.get(diffId) as AbsPath);
+    // overlayfs refuses a directory twice (ELOOP); the upper one shows all that the lower one would.
+    const layers = all.filter((path, i) => all.lastIndexOf(path) === i);
     const directories = await completeDirectories(layers, store, job);
     return {
       config: image.config,
@@ -113,9 +115,9 @@ async function unpackLayer(layer: LayerSource, store: LayerStore, job: Job): Pro
     const extraction = begin(workshopIn(store), `layer ${layer.diffId}`, job, { opaqueAttributes, layers: false });
     try {
       await extract(layerBytes(layer, job), extraction, treeOptions(job, "overlay"));
-      await finish(extraction, job, true);
       const place = placeOf(path);
       writeUntold(path, extraction.untold());
+      await finish(extraction, job, true);
       // Taken: another maker was quicker, with the same.
       extraction.deliver(place);
     } finally {
@@ -145,9 +147,9 @@ async function completeDirectories(
   const extraction = begin(workshopIn(store), "directories of the layers", job, options);
   try {
     if (extraction.inherit(sources) === 0) return undefined;
-    await finish(extraction, job, true);
     const place = placeOf(path);
     writeUntold(path, new Uint8Array());
+    await finish(extraction, job, true);
     extraction.deliver(place);
     return path;
   } finally {

@@ -57,15 +57,17 @@ export function withActivation(config: Config, activation: Activation, stateDire
   if (listenFds > 0 && listenNames !== undefined) env.push(`LISTEN_FDNAMES=${listenNames}`);
   if (notifyAddress !== undefined) env.push(`NOTIFY_SOCKET=${INSIDE}/${NOTIFY_NAME}`);
   if (env.length === 0) return config;
+  const handed = { ...config, process: { ...process, env: [...(process.env ?? []), ...env] } };
+  return notifyAddress === undefined ? handed : withNotifyMount(handed, stateDirectory);
+}
+
+/** The configuration with the mount that shows a container its notify socket. */
+export function withNotifyMount(config: Config, stateDirectory: string): Config {
   const mount = {
     destination: INSIDE,
     source: `${stateDirectory}/${NOTIFY_DIRECTORY}`,
     type: "bind",
     options: ["bind", "nosuid", "noexec", "nodev", "ro"],
   };
-  return {
-    ...config,
-    process: { ...process, env: [...(process.env ?? []), ...env] },
-    ...(notifyAddress !== undefined && { mounts: [...(config.mounts ?? []), mount] }),
-  };
+  return { ...config, mounts: [...(config.mounts ?? []), mount] };
 }

@@ -1,4 +1,5 @@
 /** What every verb gets beside its own arguments. */
+import type { CgroupManager } from "../compile/input.ts";
 import type { AbsPath } from "../core/brands.ts";
 import type { Log } from "../log/log.ts";
 import type { Fault } from "../native/native.ts";
@@ -22,7 +23,18 @@ export type KillPoint =
   | "renamed"; // the id is free again
 
 /** The plans in which a test can ask for a fault. */
-export const planNames = ["create", "start", "exec", "delete", "kill", "pause", "resume", "update"] as const;
+export const planNames = [
+  "create",
+  "start",
+  "exec",
+  "delete",
+  "kill",
+  "pause",
+  "resume",
+  "update",
+  "checkpoint",
+  "restore",
+] as const;
 export type PlanName = (typeof planNames)[number];
 
 /** A fault that a test asks for with --test-fault. */
@@ -34,8 +46,8 @@ export interface Context {
   readonly root: StateRoot;
   readonly log: Log;
   readonly fault: FaultRequest | undefined;
-  /** --cgroup-manager disabled: create makes no cgroups. */
-  readonly noCgroups: boolean;
+  /** --cgroup-manager or --systemd-cgroup: of containers that are created; others are with theirs. */
+  readonly cgroupManager: CgroupManager;
 }
 
 /** Kills tsrun here if a test asked for it. */

@@ -56,7 +56,10 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
   const { root } = context;
   const { id } = request;
   const { bundle, rootfs, config: written, text } = loadBundle(request.bundle, request.configFile);
-  const facts = readHostFacts({ resctrl: written.linux?.intelRdt !== undefined });
+  const facts = readHostFacts({
+    resctrl: written.linux?.intelRdt !== undefined,
+    systemd: context.cgroupManager === "systemd",
+  });
   const activation = readActivation(process.env, process.pid, context.log);
   const preserveFds = activation.listenFds + request.preserveFds;
   checkPreservedFds(facts.launch, preserveFds);
@@ -72,7 +75,7 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
       console: hostConsole(request.console, config.process?.terminal),
       noPivot: request.noPivot,
       noNewKeyring: request.noNewKeyring,
-      noCgroups: context.noCgroups,
+      cgroupManager: context.cgroupManager,
       preserveFds,
       pidfdSocket: request.pidfdSocket === undefined ? undefined : resolve(request.pidfdSocket),
       stateDirectory: directoryOf(root, id),
@@ -91,6 +94,8 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
       by: ownIdentity(),
       cgroups,
       resctrl,
+      // A unit that is there is another's, and keeps us from making ours.
+      systemd: cgroups.every(({ created }) => created) ? compiled.record.systemd : undefined,
       detachRoot: compiled.record.detachRoot,
       bundleReference: request.bundleReference,
       pidFile: pidFile === undefined ? "" : temporaryOf(pidFile, id),
@@ -115,7 +120,8 @@ export function create(context: Context, request: CreateRequest, trace?: Trace):
       ownerUid: facts.uid,
       annotations: config.annotations ?? {},
       ...compiled.record,
-      cgroups,
+      // What systemd has made for us is ours, whatever was left of the name's cgroup before.
+      cgroups: compiled.record.systemd === undefined ? cgroups : compiled.record.cgroups,
       resctrl,
       bundleReference: request.bundleReference,
     };
@@ -153,7 +159,8 @@ export function checkPreservedFds(launch: LaunchState, count: number): void {
   }
 }
 
-const temporaryOf = (pidFile: string, id: string): string => `${pidFile}.tsrun-${id}`;
+/** Where the pid file is written before it has its name: for the journal. */
+export const temporaryOf = (pidFile: string, id: string): string => `${pidFile}.tsrun-${id}`;
 
 /** Writes the pid by rename: whoever sees the file sees the whole number. Throws `usage`. */
 export function writePidFile(path: string, pid: number, id: string): void {

@@ -59,6 +59,7 @@ export function destroy(context: Context, record: ContainerRecord, options: { re
         sharesPidNamespace: record.sharesPidNamespace,
         cgroups: record.cgroups,
         resctrl: record.resctrl,
+        systemd: record.systemd,
         detachRoot: record.detachRoot,
       }),
     );
@@ -121,6 +122,7 @@ function undoHalfMade(context: Context, id: ContainerId, journal: readonly Journ
         sharesPidNamespace: true,
         cgroups: entry.cgroups,
         resctrl: entry.resctrl,
+        systemd: entry.systemd,
         halfMade: true,
         detachRoot: entry.detachRoot,
       }),
@@ -129,6 +131,13 @@ function undoHalfMade(context: Context, id: ContainerId, journal: readonly Journ
     if (entry.bundleReference !== undefined) removeReferenced(entry.bundleReference);
   }
   removeFromStore(context, id);
+}
+
+/** What a restore that failed has left, recorded or not: CRIU's own processes may stand in its cgroups. */
+export function undoFailed(context: Context, id: ContainerId): void {
+  const found = find(context.root, id);
+  if (found.kind === "container") destroy(context, found.record, { kill: found.status !== "stopped" });
+  else if (found.kind === "half-made") undoHalfMade(context, id, found.journal);
 }
 
 /** Before create claims an id: a half-made container whose creator is dead does not block it. */

@@ -72,7 +72,8 @@ export function exec(context: Context, request: ExecRequest, trace?: Trace): num
     options: {
       console,
       noPivot: false,
-      noNewKeyring: false,
+      // As runc: the program stays in the keyring in which the container's own is.
+      noNewKeyring: record.noNewKeyring ?? false,
       preserveFds: request.preserveFds,
       pidfdSocket: request.pidfdSocket === undefined ? undefined : resolve(request.pidfdSocket),
       stateDirectory: directoryOf(root, id),

@@ -85,6 +85,18 @@ describe("messages of failed steps", () => {
     );
   });
 
+  test.each([
+    [{ kind: "process.spawn", op: "clone3", errno: 12 }, "memory/limit"], // ENOMEM
+    [{ kind: "process.spawn", op: "clone3", errno: 105 }, "memory/limit"], // ENOBUFS
+    [{ kind: "cgroup.update", op: "write", errno: 16, path: "/m/memory.limit_in_bytes" }, "uses more than that"], // EBUSY
+    [{ kind: "cgroup.write", op: "write", errno: 16, path: "/m/memory.memsw.limit_in_bytes" }, "uses more than that"],
+    [{ kind: "cgroup.update", op: "openat2", errno: 2, path: "/m/memory.memsw.limit_in_bytes" }, "swapaccount=1"], // ENOENT
+  ] as const)("of %j there is advice", (fields, advice) => {
+    expect(() => throwFailure(plan, failure(fields))).toThrow(
+      expect.objectContaining({ advice: expect.stringContaining(advice) }),
+    );
+  });
+
   test("advice comes along where we know some", () => {
     expect(() => throwFailure(plan, failure({ errno: 30 }))).toThrow(
       expect.objectContaining({ code: "step", advice: expect.stringContaining("not writable") }),

@@ -36,7 +36,8 @@ export function failureText(plan: Plan, failure: StepFailure): string {
 }
 
 function isControlFile({ kind, op }: Pick<StepFailure, "kind" | "op">): boolean {
-  return (kind === "cgroup.write" || kind === "cgroup.writeFirst") && (op === "write" || op === "openat2");
+  const writes = kind === "cgroup.write" || kind === "cgroup.writeFirst" || kind === "cgroup.update";
+  return writes && (op === "write" || op === "openat2");
 }
 
 function stepOf(plan: Plan, { side, index }: StepFailure): Step | undefined {
@@ -77,11 +78,24 @@ function causeText({ op, errno, detail, path, text }: StepFailure): string {
       return `${path === "" ? "the other side" : path} ended without a word${said}`;
     case "verify":
       return `check of${about === "" ? " its inputs" : about} failed${said === "" ? `: ${errnoText(errno)}` : said}`;
+    case "systemd":
+      return `systemd${about}${said}`;
+    case "criu":
+      return `CRIU failed${errno === 0 ? "" : `: ${errnoText(errno)}`}${criuWords(text)}`;
     case "injected":
       return "a test asked for this failure";
     default:
       return `${op}${about}: ${errnoText(errno)}${said}`;
   }
+}
+
+/** CRIU's own lines, without the places in its source. */
+function criuWords(text: string): string {
+  const lines = text.split("\n").map((line) => line.replace(/^.*?Error \([^)]*\): /, "").trim());
+  return lines
+    .filter((line) => line !== "")
+    .map((line) => `: ${line}`)
+    .join("");
 }
 
 const SIGKILL = 9;
@@ -111,7 +125,8 @@ function adviceOf(plan: Plan, failure: StepFailure): string | undefined {
     if (name === "EPERM") return "making namespaces needs root, or a user namespace in the configuration";
     if (name === "ENOSPC" || name === "EUSERS") return "a limit of /proc/sys/user is reached";
     if (name === "EAGAIN") return "a limit of processes is reached: ulimit -u, or pids.max of a parent cgroup";
-    if (name === "ENOMEM") return "is /linux/resources/memory/limit enough for a process?";
+    // ENOBUFS: what a network namespace starts with found no room.
+    if (name === "ENOMEM" || name === "ENOBUFS") return "is /linux/resources/memory/limit enough for a process?";
     if (name === "EBUSY") return "a v2 cgroup that gives its children controllers takes no processes";
   }
   if (op === "killed" && path === "tsrun-init" && detail === SIGKILL) {
@@ -121,7 +136,8 @@ function adviceOf(plan: Plan, failure: StepFailure): string | undefined {
     return "a limit of /proc/sys/user is reached";
   }
   if (kind === "mount.filesystem" && name === "ENODEV") return "the kernel does not know this file system";
-  if (kind === "mount.bind" && op === "mount_setattr" && name === "EPERM") {
+  // Before Linux 5.12 by mount(2).
+  if (kind === "mount.bind" && (op === "mount_setattr" || op === "mount") && name === "EPERM") {
     return "what the source's mount has is locked in a user namespace: leave out suid, dev, exec, rw and atime options";
   }
   if (kind === "mount.idmap") {
@@ -148,11 +164,23 @@ function adviceOf(plan: Plan, failure: StepFailure): string | undefined {
   if (kind === "cgroup.create" && (name === "EROFS" || name === "EACCES")) {
     return "the cgroup file system is not writable for this user";
   }
+  if (step?.kind === "systemd.startUnit" || step?.kind === "systemd.setProperties") {
+    if (op === "connect") return `nobody answers at ${[...step.managers, ...step.buses].join(", ")}: is systemd well?`;
+    if (failure.text.includes(".UnitExists:"))
+      return "give the container another id or /linux/cgroupsPath, or delete the other one";
+    if (failure.text.includes(".PropertyReadOnly:") || failure.text.includes(".InvalidArgs:")) {
+      return "are all annotations org.systemd.property.NAME right? systemd.scope(5), org.freedesktop.systemd1(5)";
+    }
+  }
   if (kind === "cgroup.create" && name === "EBUSY") return "give the container another /linux/cgroupsPath";
   if (isControlFile({ kind, op }) && op === "openat2" && name === "ENOENT") {
     return /swap|memsw/.test(path)
       ? "this kernel does not count swap: boot it with swapaccount=1"
       : "this kernel has no such control";
+  }
+  // v1: the kernel takes memory back as far as it can before it says so.
+  if (isControlFile({ kind, op }) && name === "EBUSY" && /\/memory\.(memsw\.)?limit_in_bytes$/.test(path)) {
+    return "the container uses more than that, and the kernel cannot take it back";
   }
   if (kind === "process.rlimit" && name === "EPERM") return "raising a hard limit needs CAP_SYS_RESOURCE";
   // Below a filter it may be unable even to say why it ends.

@@ -103,8 +103,9 @@ test("lists every annotation of config.json that the source looks at", () => {
     .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"))
     .flatMap(
       (name) =>
-        readFileSync(join(source, name), "utf8").match(/(?<=")(?:run\.oci\.|org\.systemd\.|org\.criu\.)[\w.]+(?=")/g) ??
-        [],
+        readFileSync(join(source, name), "utf8").match(
+          /(?<=")(?:run\.oci\.|org\.systemd\.|org\.criu\.)[\w.-]+(?=")/g,
+        ) ?? [],
     )
     .filter((name) => !name.startsWith("run.oci.tsrun."));
   expect([...new Set(found)].sort()).toEqual([...(features().potentiallyUnsafeConfigAnnotations ?? [])].sort());

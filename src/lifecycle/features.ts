@@ -20,9 +20,15 @@ import {
   seccompFlags,
   seccompOperators,
 } from "../compile/seccomp.ts";
+import {
+  DELEGATE_ANNOTATION,
+  PROPERTY_ANNOTATION_PREFIX,
+  SUBGROUP_ANNOTATION,
+} from "../compile/systemd-annotations.ts";
 import { commit, specVersion, version } from "../core/version.ts";
 import { kernelVersion } from "../host/read.ts";
 import { libseccomp } from "../native/native.ts";
+import { CRIU_CONFIG_ANNOTATION } from "./criu.ts";
 
 export function features(): Features {
   const { version: libseccompVersion, knowsArchitecture } = libseccomp();
@@ -35,7 +41,7 @@ export function features(): Features {
     linux: {
       namespaces: names(namespaceFlags),
       capabilities: [...capabilityNames],
-      cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
+      cgroup: { v1: true, v2: true, systemd: true, systemdUser: true, rdma: true },
       seccomp: {
         enabled: true,
         actions: names(seccompActions),
@@ -58,8 +64,8 @@ export function features(): Features {
       "run.oci.tsrun.version": version,
       "run.oci.tsrun.commit": commit,
       "io.github.seccomp.libseccomp.version": libseccompVersion,
-      // podman and containerd ask for runc's.
-      "org.opencontainers.runc.checkpoint.enabled": "false",
+      // podman and containerd ask for runc's. CRIU itself is the host's to have.
+      "org.opencontainers.runc.checkpoint.enabled": "true",
     },
     potentiallyUnsafeConfigAnnotations: [
       PIDFD_ANNOTATION,
@@ -69,6 +75,10 @@ export function features(): Features {
       FAIL_UNKNOWN_ANNOTATION,
       RECEIVER_ANNOTATION,
       MOUNT_CONTEXT_ANNOTATION,
+      PROPERTY_ANNOTATION_PREFIX,
+      SUBGROUP_ANNOTATION,
+      DELEGATE_ANNOTATION,
+      CRIU_CONFIG_ANNOTATION,
     ],
   };
 }

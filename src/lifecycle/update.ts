@@ -35,6 +35,7 @@ export function update(context: Context, id: ContainerId, asked: Resources): voi
       own: config.linux?.resources ?? {},
       present: readPresentLimits(record.cgroups),
       places: record.cgroups,
+      systemd: record.systemd,
     });
     if (plan.host.length > 0) change(context, plan);
     writeConfigCopy(root, id, encodeJson({ ...config, linux: { ...config.linux, resources } }));

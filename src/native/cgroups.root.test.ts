@@ -1,4 +1,5 @@
 /** The cgroup steps on this host's real hierarchies, below /tsrun-test only. */
+import { execFileSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -497,6 +498,35 @@ describe("devices", () => {
       "null-rw yes\nkmsg-r yes\nkmsg-w no\nmknod yes\n",
     ],
   ];
+  /** Which of reading (r) and writing (w) the kernel permits for nodes that no driver need be behind. */
+  const permitted = (of: HostFacts, devices: readonly DeviceConfig[], nodes: readonly string[]): string[] => {
+    const place = mkdtempSync(join(directory, "nodes-"));
+    for (const [i, node] of nodes.entries()) {
+      execFileSync("mknod", ["-m", "666", join(place, `${i}`), ...node.split(/[ :]/)]);
+    }
+    const look = nodes.map(
+      (node, i) => `f=${place}/${i}; echo "${node} $(test -r $f && echo r)$(test -w $f && echo w)"`,
+    );
+    return output(compile(fresh(), { devices: [...devices] } as Resources, of), look.join("\n"))
+      .trimEnd()
+      .split("\n");
+  };
+  // 0 is a number like any other, not the absence of one.
+  const zeros: DeviceConfig[] = [
+    all,
+    { allow: true, type: "a", major: 0, access: "r" },
+    { allow: true, type: "c", minor: 0, access: "w" },
+    { allow: false, minor: 0, access: "m" },
+  ];
+  const wantedOfZeros = ["b 0:1 r", "c 0:1 r", "b 1:0 ", "c 3:0 w", "c 1:11 ", "b 0:0 rw", "c 0:0 rw"];
+  const nodes = wantedOfZeros.map((each) => each.replace(/ \w*$/, ""));
+  onV1("v1: 0 is a number, but for 0:0 the kernel asks nobody", () =>
+    expect(permitted(facts, zeros, nodes)).toEqual(wantedOfZeros),
+  );
+  onV2("v2: 0 is a number, but for 0:0 the kernel asks nobody", () =>
+    expect(permitted(v2Facts, zeros, nodes)).toEqual(wantedOfZeros),
+  );
+
   onV1.each(cases)("v1: %s", (_, devices, expected) => expect(tryAll(facts, devices)).toBe(expected));
   onV2.each(cases)("v2: %s", (_, devices, expected) => expect(tryAll(v2Facts, devices)).toBe(expected));
 

@@ -2,7 +2,7 @@
 
 import { execFileSync } from "node:child_process";
 import { chmodSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { release, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Config } from "../../spec-schemas/config.ts";
 import { deviceSteps } from "../compile/devices.ts";
@@ -21,6 +21,7 @@ import { pathSteps } from "../compile/paths.ts";
 import { pivotSteps, rootFinishSteps, rootHostSteps, rootSteps } from "../compile/root.ts";
 import type { AbsPath, ContainerId } from "../core/brands.ts";
 import type { HostFacts } from "../host/facts.ts";
+import { kernelVersion } from "../host/read.ts";
 import { encodePlan, point } from "../plan/encode.ts";
 import type { ContainerStep, HostStep, Plan } from "../plan/vocabulary.ts";
 import { openSession, type StepFailure } from "./native.ts";
@@ -28,10 +29,16 @@ import { openSession, type StepFailure } from "./native.ts";
 export type Mounts = NonNullable<Config["mounts"]>;
 type Linux = NonNullable<Config["linux"]>;
 
+const kernelOf = ([major, minor]: readonly [major: number, minor: number]): HostFacts["kernel"] => ({
+  release: `${major}.${minor}`,
+  major,
+  minor,
+});
+
 /** Whether the kernel that runs the test has what came with this version. */
 export function kernelAtLeast(major: number, minor: number): boolean {
-  const [, ownMajor, ownMinor] = /^(\d+)\.(\d+)/.exec(release()) ?? [];
-  return Number(ownMajor) > major || (Number(ownMajor) === major && Number(ownMinor) >= minor);
+  const own = kernelVersion();
+  return own.major > major || (own.major === major && own.minor >= minor);
 }
 
 /** What `spec` writes. */
@@ -79,7 +86,7 @@ export interface ContainerRequest {
   readonly noPivot?: boolean;
   readonly places?: readonly Place[];
   readonly cgroup?: HostFacts["cgroup"];
-  /** The version to compile for; 6.18 if not given. */
+  /** The version to compile for; this kernel's if not given. */
   readonly kernel?: readonly [major: number, minor: number];
   /** Host steps before the spawn. */
   readonly hostFirst?: readonly HostStep[];
@@ -162,9 +169,8 @@ export class ContainerFixture {
       mounts: request.mounts ?? defaultMounts,
       linux: { namespaces: defaultNamespaces, ...request.linux },
     } as Config;
-    const [major, minor] = request.kernel ?? [6, 18];
     const facts = {
-      kernel: { release: `${major}.${minor}`, major, minor },
+      kernel: request.kernel === undefined ? kernelVersion() : kernelOf(request.kernel),
       uid: 0,
       cgroup: request.cgroup ?? { mode: "none", hierarchies: [] },
       lsm: { apparmor: false, selinux: false },

@@ -27,7 +27,7 @@ export interface Extraction {
   finish(sync: boolean): Promise<void>;
   /** Attributes that the file system cannot hold. */
   lostAttributes(): number;
-  /** Paths of directories that no record names, each with a NUL behind it; after `finish`. */
+  /** Paths of directories that no record names, each with a NUL behind it. */
   untold(): Uint8Array;
   /**
    * Makes the directories that layers hold and do not name, as a lower layer that names them has them; how many. The

@@ -50,19 +50,31 @@ const bind = (options: string[], more: Partial<Mounts[number]> = {}): Mounts[num
   ...more,
 });
 const withUser = { namespaces: [...defaultNamespaces, { type: "user" as const }], ...userMappings };
+const onIdmap = kernelAtLeast(5, 12) ? test : test.skip; // skipped: MOUNT_ATTR_IDMAP came with Linux 5.12
 const owners = "cd /data; stat -c '%n %u:%g' *; echo >made";
 const owner = (name: string): string => {
   const { uid, gid } = statSync(join(source, name));
   return `${uid}:${gid}`;
 };
 
-test("by the container's user namespace: owners are the same inside, and what is made belongs to them on the host", () => {
-  fixture.giveToMappedRoot();
-  const { output, failure } = fixture.run({ linux: withUser, mounts: [bind(["idmap"])], script: owners });
-  expect(failure).toBeUndefined();
-  expect(output).toBe("root 0:0\nunmapped 65534:65534\nuser 1000:2000\n");
-  expect(owner("made")).toBe("0:0");
-});
+onIdmap(
+  "by the container's user namespace: owners are the same inside, and what is made belongs to them on the host",
+  () => {
+    fixture.giveToMappedRoot();
+    const { output, failure } = fixture.run({ linux: withUser, mounts: [bind(["idmap"])], script: owners });
+    expect(failure).toBeUndefined();
+    expect(output).toBe("root 0:0\nunmapped 65534:65534\nuser 1000:2000\n");
+    expect(owner("made")).toBe("0:0");
+  },
+);
+
+if (!kernelAtLeast(5, 12)) {
+  test("a kernel that cannot is an error that says since when one can", () => {
+    expect(() => fixture.run({ linux: withUser, mounts: [bind(["idmap"])], script: owners })).toThrow(
+      "needs Linux 5.12 (mount_setattr, MOUNT_ATTR_IDMAP)",
+    );
+  });
+}
 
 test("without a mapping they are nobody's there", () => {
   fixture.giveToMappedRoot();
@@ -70,7 +82,7 @@ test("without a mapping they are nobody's there", () => {
   expect(output).toMatch(/^root 65534:65534\nunmapped 65534:65534\nuser 65534:65534\n.*Permission denied\n$/s);
 });
 
-test("by mappings of the mount's own, without a user namespace", () => {
+onIdmap("by mappings of the mount's own, without a user namespace", () => {
   const { output, failure } = fixture.run({
     mounts: [bind(["idmap"], { uidMappings: range(0, 5000, 2000), gidMappings: range(0, 9000, 3000) })],
     script: owners.replace("echo >made", "touch made || echo refused"),
@@ -82,7 +94,7 @@ test("by mappings of the mount's own, without a user namespace", () => {
   );
 });
 
-test("by mappings of the mount's own that win over the container's; without the option, too", () => {
+onIdmap("by mappings of the mount's own that win over the container's; without the option, too", () => {
   fixture.giveToMappedRoot();
   for (const options of [[], ["idmap"]]) {
     const { output, failure } = fixture.run({
@@ -95,7 +107,7 @@ test("by mappings of the mount's own that win over the container's; without the 
   }
 });
 
-test("by a user namespace that is joined", () => {
+onIdmap("by a user namespace that is joined", () => {
   fixture.giveToMappedRoot();
   const session = openSession();
   const keep: HostStep[] = [
@@ -132,7 +144,7 @@ test("by a user namespace that is joined", () => {
   }
 });
 
-test("in crun's words, absolute and relative to the container's user namespace", () => {
+onIdmap("in crun's words, absolute and relative to the container's user namespace", () => {
   fixture.giveToMappedRoot();
   const seen = (option: string) =>
     fixture.run({ linux: withUser, mounts: [bind([option])], script: "stat -c '%u:%g' /data/user" });
@@ -140,7 +152,7 @@ test("in crun's words, absolute and relative to the container's user namespace",
   expect(seen("idmap=uids=@1000-3-1;gids=@2000-4-10")).toEqual({ output: "3:4\n", value: 0 });
 });
 
-test("idmap is of the mount, ridmap of all below it", () => {
+onIdmap("idmap is of the mount, ridmap of all below it", () => {
   const below = join(source, "below");
   mkdirSync(below);
   const lower = fixture.makeDirectory("lower");
@@ -160,7 +172,7 @@ test("idmap is of the mount, ridmap of all below it", () => {
   }
 });
 
-test("a file system that cannot be mapped is an error of that step", () => {
+onIdmap("a file system that cannot be mapped is an error of that step", () => {
   const { failure } = fixture.run({
     mounts: [
       {

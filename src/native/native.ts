@@ -138,6 +138,8 @@ interface Addon {
   readonly OomWatch: new () => NativeOomWatch;
   readonly Session: new (initPath: string) => NativeSession;
   lock(path: string, mode: number): number;
+  deviceProgramTags(hierarchy: string, path: string): NativeStatus | string[];
+  readSysctls(namespaces: readonly number[], files: readonly string[]): NativeStatus | (string | number)[];
   attribute(path: string, name: string): string | number;
   terminalSize(): [rows: number, columns: number] | undefined;
   knowsArchitecture(arch: number): boolean;
@@ -273,6 +275,30 @@ export function openOomWatch(
     },
     close: () => native.close(),
   };
+}
+
+/**
+ * Files of /proc/sys, relative to it, as a process of these namespaces (descriptors) sees them: the text of each, or the
+ * errno (a number) of one that cannot be read. What stands instead when a namespace cannot be entered says why.
+ */
+export function readSysctls(
+  namespaces: readonly number[],
+  files: readonly string[],
+): { readonly values: readonly (string | number)[] } | { readonly refused: string } {
+  const values = addon().readSysctls(namespaces, files);
+  return Array.isArray(values) ? { values } : { refused: statusText(values) };
+}
+
+/**
+ * The tags of the device programs attached to a v2 cgroup: each the first 16 hexadecimal digits of the SHA-1 (since Linux 6.18
+ * the SHA-256) of the instructions as they were loaded. What stands instead when they cannot be asked for says why.
+ */
+export function deviceProgramTags(
+  hierarchy: string,
+  path: string,
+): { readonly tags: readonly string[] } | { readonly refused: string } {
+  const tags = addon().deviceProgramTags(hierarchy, path);
+  return Array.isArray(tags) ? { tags } : { refused: statusText(tags) };
 }
 
 /** The libseccomp that the addon was built with. */

@@ -631,7 +631,7 @@ describe("the cache", () => {
     const names = readdirSync(cache);
     expect(names.length).toBeLessThanOrEqual(64);
     expect(names.length).toBeGreaterThan(32);
-  }, 60_000);
+  }, 300_000);
 
   test("a damaged file is not believed, wherever it is damaged, and is replaced", () => {
     ask(seccomp, calls, { cache });
@@ -654,7 +654,7 @@ describe("the cache", () => {
       expect([what, ask(seccomp, calls, { cache })]).toEqual([what, right]);
       expect([what, readFileSync(file).equals(good)]).toEqual([what, true]);
     }
-  }, 60_000);
+  }, 300_000);
 
   test("what others could have written is not believed", () => {
     ask(seccomp, calls, { cache });

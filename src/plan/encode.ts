@@ -14,12 +14,10 @@ export const PLAN_MAGIC = 0x314e_414c_5052_5354n; // "TSRPLAN1"
 export const HEADER_BYTES = 32;
 const NO_SLOT = 0xffff_ffff_ffff_ffffn;
 
-const encoder = new TextEncoder();
-
 /** Grows by doubling; one buffer a plan, so that encoding costs no garbage per step. */
 class Writer {
-  bytes = new Uint8Array(16 * 1024);
-  view = new DataView(this.bytes.buffer);
+  bytes = Buffer.alloc(16 * 1024);
+  view = new DataView(this.bytes.buffer, this.bytes.byteOffset);
   length = 0;
 
   reserve(count: number): number {
@@ -27,21 +25,49 @@ class Writer {
     const need = at + count;
     if (need > limits.planBytes) throw new TsrunError("internal", `plan is larger than ${limits.planBytes} bytes`);
     if (need > this.bytes.length) {
-      const larger = new Uint8Array(Math.max(need, this.bytes.length * 2));
+      const larger = Buffer.alloc(Math.max(need, this.bytes.length * 2));
       larger.set(this.bytes.subarray(0, at));
       this.bytes = larger;
-      this.view = new DataView(larger.buffer);
+      this.view = new DataView(larger.buffer, larger.byteOffset);
     }
     this.length = need;
     return at;
   }
 
-  text(value: string, what: string): { at: number; count: number } {
-    if (value.includes("\0")) throw new TsrunError("config", `${what}: text contains NUL`);
-    const data = encoder.encode(value);
-    const at = this.reserve((data.length + 8) & ~7);
-    this.bytes.set(data, at);
-    return { at, count: data.length };
+  /** Writes a text behind the rest, and where it is into the cell. */
+  text(cell: number, start: number, value: string, step: Step, name: string): void {
+    if (value.includes("\0")) throw new TsrunError("config", `${step.kind}.${name}: text contains NUL`);
+    const count = Buffer.byteLength(value);
+    const at = this.reserve((count + 8) & ~7);
+    this.bytes.write(value, at);
+    this.reference(cell, start, at, count);
+  }
+
+  reference(cell: number, start: number, at: number, count: number): void {
+    this.view.setUint32(cell, at - start, true);
+    this.view.setUint32(cell + 4, count, true);
+  }
+
+  integer(cell: number, value: number | bigint, step: Step, name: string): void {
+    // Nearly all are small; a bigint for each would cost more than the rest of the encoding.
+    if (typeof value === "number" && value >= 0 && value <= 0xffff_ffff && Number.isInteger(value)) {
+      this.view.setUint32(cell, value, true);
+      return;
+    }
+    if (typeof value === "number" && !Number.isSafeInteger(value)) {
+      throw new TsrunError("internal", `${step.kind}.${name}: ${value} is not an exact integer`);
+    }
+    this.view.setBigUint64(cell, BigInt.asUintN(64, BigInt(value)), true);
+  }
+
+  /** Room for the elements of a list. */
+  list(cell: number, start: number, count: number, step: Step, name: string): number {
+    if (count > limits.elements) {
+      throw new TsrunError("config", `${step.kind}.${name}: more than ${limits.elements} elements`);
+    }
+    const at = this.reserve(8 * count);
+    this.reference(cell, start, at, count);
+    return at;
   }
 }
 
@@ -59,11 +85,57 @@ export function slotNames(plan: Plan): string[] {
   return [...names];
 }
 
-function integer(value: number | bigint, what: string): bigint {
-  if (typeof value === "number" && !Number.isSafeInteger(value)) {
-    throw new TsrunError("internal", `${what}: ${value} is not an exact integer`);
+function encodeField(
+  writer: Writer,
+  cell: number,
+  start: number,
+  step: Step,
+  name: string,
+  type: FieldType,
+  slots: ReadonlyMap<string, number>,
+): void {
+  const value = (step as unknown as Record<string, unknown>)[name];
+  switch (type) {
+    case "u64":
+    case "i64":
+      writer.integer(cell, value as number | bigint, step, name);
+      break;
+    case "bool":
+      writer.view.setUint32(cell, value === true ? 1 : 0, true);
+      break;
+    case "slot":
+      if (value === null) writer.view.setBigUint64(cell, NO_SLOT, true);
+      else writer.integer(cell, slots.get(value as string) ?? -1, step, name);
+      break;
+    case "str":
+      writer.text(cell, start, value as string, step, name);
+      break;
+    case "bytes": {
+      const data = value as Uint8Array;
+      const at = writer.reserve((data.length + 7) & ~7);
+      writer.bytes.set(data, at);
+      writer.reference(cell, start, at, data.length);
+      break;
+    }
+    case "strs": {
+      const texts = value as readonly string[];
+      let at = writer.list(cell, start, texts.length, step, name);
+      for (const text of texts) {
+        writer.text(at, start, text, step, name);
+        at += 8;
+      }
+      break;
+    }
+    case "u64s": {
+      const numbers = value as readonly (number | bigint)[];
+      let at = writer.list(cell, start, numbers.length, step, name);
+      for (const number of numbers) {
+        writer.integer(at, number, step, name);
+        at += 8;
+      }
+      break;
+    }
   }
-  return BigInt.asUintN(64, BigInt(value));
 }
 
 function encodeStep(writer: Writer, step: Step, slots: ReadonlyMap<string, number>): void {
@@ -72,60 +144,10 @@ function encodeStep(writer: Writer, step: Step, slots: ReadonlyMap<string, numbe
   const start = writer.reserve(8 + 8 * names.length);
   let cell = start + 8;
   for (const name of names) {
-    const what = `${step.kind}.${name}`;
-    const value = (step as unknown as Record<string, unknown>)[name];
-    const type = (fields[name] as string).split(":", 1)[0] as FieldType;
-    const reference = (at: number, count: number): void => {
-      if (count > limits.planBytes) throw new TsrunError("internal", `${what}: too large`);
-      writer.view.setUint32(cell, at - start, true);
-      writer.view.setUint32(cell + 4, count, true);
-    };
-    const list = (count: number): number => {
-      if (count > limits.elements) throw new TsrunError("config", `${what}: more than ${limits.elements} elements`);
-      return writer.reserve(8 * count);
-    };
-    switch (type) {
-      case "u64":
-      case "i64":
-        writer.view.setBigUint64(cell, integer(value as number | bigint, what), true);
-        break;
-      case "bool":
-        writer.view.setBigUint64(cell, value === true ? 1n : 0n, true);
-        break;
-      case "slot":
-        writer.view.setBigUint64(cell, value === null ? NO_SLOT : BigInt(slots.get(value as string) ?? -1), true);
-        break;
-      case "str": {
-        const { at, count } = writer.text(value as string, what);
-        reference(at, count);
-        break;
-      }
-      case "bytes": {
-        const data = value as Uint8Array;
-        const at = writer.reserve((data.length + 7) & ~7);
-        writer.bytes.set(data, at);
-        reference(at, data.length);
-        break;
-      }
-      case "strs": {
-        const texts = value as readonly string[];
-        const at = list(texts.length);
-        for (const [i, text] of texts.entries()) {
-          const element = writer.text(text, what);
-          writer.view.setUint32(at + 8 * i, element.at - start, true);
-          writer.view.setUint32(at + 8 * i + 4, element.count, true);
-        }
-        reference(at, texts.length);
-        break;
-      }
-      case "u64s": {
-        const numbers = value as readonly (number | bigint)[];
-        const at = list(numbers.length);
-        for (const [i, number] of numbers.entries()) writer.view.setBigUint64(at + 8 * i, integer(number, what), true);
-        reference(at, numbers.length);
-        break;
-      }
-    }
+    const described = fields[name] as string;
+    const colon = described.indexOf(":");
+    const type = (colon < 0 ? described : described.slice(0, colon)) as FieldType;
+    encodeField(writer, cell, start, step, name, type, slots);
     cell += 8;
   }
   writer.view.setUint16(start, code, true);

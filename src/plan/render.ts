@@ -1,3 +1,6 @@
+import { callsText } from "./dbus-text.ts";
+import { deviceProgramRules } from "./device-program-text.ts";
+import { actionText, architecturesText, rulesByAction } from "./seccomp-text.ts";
 import {
   type FieldType,
   linkRules,
@@ -114,6 +117,7 @@ const hints: Readonly<Record<RenderHint, (value: bigint) => string>> = {
     return flags === 0n ? mode : `${mode}|${memoryPolicyFlags(flags)}`;
   },
   bitset: String, // of one element; renderField has the whole
+  dbus: String, // never of a number
 };
 
 /** The first 16 digits of a SHA-256. node:crypto costs 5 ms to load, and few plans have anything so long. */
@@ -155,6 +159,7 @@ function renderField(value: unknown, type: FieldType, hint: RenderHint | undefin
     }
     case "bytes": {
       const bytes = value as Uint8Array;
+      if (hint === "dbus" && bytes.length > 0) return callsText(bytes);
       return bytes.length === 0 ? undefined : `(${bytes.length} bytes, sha256 ${shortHash(bytes)})`;
     }
     case "i64":
@@ -168,6 +173,43 @@ function renderField(value: unknown, type: FieldType, hint: RenderHint | undefin
   }
 }
 
+/** Fields whose codes say little: as text, or undefined when the lines of `renderRules` say it. */
+function codedFields(step: Step): Readonly<Record<string, string | undefined>> {
+  if (step.kind === "seccomp.compile") {
+    return {
+      defaultAction: `default=${actionText(Number(step.defaultAction))}`,
+      newerAction: `newer=${actionText(Number(step.newerAction))}`,
+      architectures:
+        step.architectures.length === 0 ? undefined : `architectures=${architecturesText(step.architectures)}`,
+      names: `rules=${step.names.length}`,
+      actions: undefined,
+      conditions: undefined,
+    };
+  }
+  const rules = step.kind === "cgroup.devices" ? deviceProgramRules(step.program) : undefined;
+  return rules === undefined ? {} : { program: `rules=${rules.length}` };
+}
+
+/** The rules that a step carries, a line each or, of system calls, as many on a line as it has room for. */
+function renderRules(step: Step): string[] {
+  if (step.kind === "cgroup.devices") return deviceProgramRules(step.program) ?? [];
+  if (step.kind !== "seccomp.compile") return [];
+  return [...rulesByAction(step)].flatMap(([action, rules]) => fill(`${action}:`, rules));
+}
+
+const LINE = 110;
+
+/** Words after a heading, broken into lines, of which all but the first are indented. */
+function fill(heading: string, words: readonly string[]): string[] {
+  const lines = [heading];
+  for (const word of words) {
+    const last = lines[lines.length - 1] as string;
+    if (last.length + 1 + word.length <= LINE) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(`  ${word}`);
+  }
+  return lines;
+}
+
 /** A step's fields as `name=value`, in the vocabulary's order; those at their neutral value are left out. */
 export function renderFields(step: Step): string {
   if (step.kind === "cgroup.write") {
@@ -175,18 +217,21 @@ export function renderFields(step: Step): string {
   }
   const fields: Readonly<Record<string, string>> = vocabulary[step.kind].fields;
   const values = step as unknown as Readonly<Record<string, unknown>>;
+  const coded = codedFields(step);
   const parts: string[] = [];
   for (const name in fields) {
     const [type, hint] = (fields[name] as string).split(":") as [FieldType, RenderHint | undefined];
-    const text = renderField(values[name], type, hint);
-    if (text !== undefined) parts.push(type === "bool" ? name : `${name}=${text}`);
+    const text = name in coded ? undefined : renderField(values[name], type, hint);
+    const part = text === undefined ? coded[name] : type === "bool" ? name : `${name}=${text}`;
+    if (part !== undefined) parts.push(part);
   }
   return parts.join(" ");
 }
 
 /**
  * A plan as stable text, one line a step: the side, the index that messages name, the kind, `?` for a step whose failure
- * is passed over, and the fields. This is `tsrun plan` and the golden tests' format.
+ * is passed over, and the fields; below it, indented, the rules of a filter or device program. This is `tsrun plan` and the
+ * golden tests' format.
  */
 export function renderPlan(plan: Plan): string {
   const lines = [`# ${plan.title}`];
@@ -195,6 +240,7 @@ export function renderPlan(plan: Plan): string {
     for (const [i, step] of steps.entries()) {
       const kind = step.optional === true ? `${step.kind}?` : step.kind;
       lines.push(`${side} ${String(i).padStart(width)} ${kind.padEnd(24)} ${renderFields(step)}`.trimEnd());
+      for (const rule of renderRules(step)) lines.push(`    ${rule}`);
     }
   };
   list("host", plan.host);

@@ -27,7 +27,8 @@ export type RenderHint =
   | "mempolicy" // MPOL_* with its flags
   | "bitset" // a mask of numbers, 64 an element
   | "links" // linkRules
-  | "pivot"; // how the root is entered
+  | "pivot" // how the root is entered
+  | "dbus"; // calls of D-Bus methods
 type Field = FieldType | `${FieldType}:${RenderHint}`;
 export type Side = "host" | "container" | "both";
 
@@ -615,6 +616,60 @@ export const vocabulary = {
       "Writes to the first of these files of the cgroup that is there, as cgroup.writeFirst; undo writes the file's text of `before` to it (none if empty), for a cgroup that stays when the plan fails.",
     fields: { hierarchy: "str", path: "str", files: "strs", values: "strs", before: "strs", missing: "bool" },
   },
+  "cgroup.adopt": {
+    code: 233,
+    side: "host",
+    about:
+      "Takes a v2 cgroup in which somebody else has put the container's process: checks that it is there and nobody else, then lets the parents give it these controllers (`needed`: must be possible).",
+    fields: { hierarchy: "str", path: "str", controllers: "strs", needed: "strs" },
+  },
+
+  // ---- systemd, over D-Bus: `managers` are sockets of the manager itself, `buses` of message buses, where `greeting` is
+  // said first; the first that answers is used
+  "systemd.startUnit": {
+    code: 230,
+    side: "host",
+    about:
+      "Makes this call, with the pid of the container's process at byte `pidAt` of it (0: nowhere), and waits until the job that it starts is done. Undo ends the process and makes the call `stop`.",
+    fields: {
+      managers: "strs",
+      buses: "strs",
+      greeting: "bytes:dbus",
+      unit: "str",
+      call: "bytes:dbus",
+      pidAt: "u64",
+      stop: "bytes:dbus",
+      timeoutMs: "u64",
+    },
+  },
+  "systemd.setProperties": {
+    code: 231,
+    side: "host",
+    about: "Makes these calls, and waits for the last one's answer; undo makes the calls `undo`.",
+    fields: {
+      managers: "strs",
+      buses: "strs",
+      greeting: "bytes:dbus",
+      unit: "str",
+      calls: "bytes:dbus",
+      undo: "bytes:dbus",
+      timeoutMs: "u64",
+    },
+  },
+  "systemd.stopUnit": {
+    code: 232,
+    side: "host",
+    about:
+      "Makes this call and waits until its job is done. A unit that is not there, or a manager that is not there, is no error.",
+    fields: {
+      managers: "strs",
+      buses: "strs",
+      greeting: "bytes:dbus",
+      unit: "str",
+      call: "bytes:dbus",
+      timeoutMs: "u64",
+    },
+  },
 
   // ---- resctrl (`root` is its mount point, checked to be a file system of type `magic`; `path` relative to it)
   "resctrl.create": {
@@ -720,8 +775,42 @@ export const vocabulary = {
     code: 133,
     side: "host",
     about:
-      "Waits until somebody says READY=… to the socket of notify.listen, or the process ends; says it, and MAINPID=pid, to this address (a path, or @name of an abstract socket), and waits until it is taken in (BARRIER=1, at most 30 s).",
-    fields: { address: "str", pid: "u64", startTime: "u64" },
+      "Waits until somebody says READY=… to the socket of notify.listen, or the process ends (not if it is `ready` already, having been restored); says it, and MAINPID=pid, to this address (a path, or @name of an abstract socket), and waits until it is taken in (BARRIER=1, at most 30 s).",
+    fields: { address: "str", pid: "u64", startTime: "u64", ready: "bool" },
+  },
+
+  // ---- CRIU (criu.org), driven by its RPC
+  "criu.connect": {
+    code: 250,
+    side: "host",
+    about: "Makes the socket over which CRIU is told what to do (`criu swrk`), its end in the slot.",
+    fields: { slot: "slot" },
+  },
+  "criu.request": {
+    code: 251,
+    side: "host",
+    about:
+      "Sends a request (a criu_req of CRIU's rpc.proto) to the CRIU that the plan has spawned; the slot is the one of criu.connect. Undo: a process that was adopted is killed, and CRIU learns that nobody is there any more, and undoes what it did.",
+    fields: { slot: "slot", request: "bytes" },
+  },
+  "criu.wait": {
+    code: 252,
+    side: "host",
+    about:
+      "Lets CRIU go on to this point (a notification of its RPC, where it waits), or to its end if `script` is empty. `adopt`: the process that CRIU names there becomes the container's. A terminal's master that CRIU finds on the way goes through the slot `console`; that lazy pages can be fetched is told by a zero byte to the descriptor `statusFd` of tsrun, if not 0.",
+    fields: { script: "str", adopt: "bool", console: "slot", statusFd: "u64" },
+  },
+  "fds.place": {
+    code: 253,
+    side: "container",
+    about: "Keeps the descriptor of the slot open for the program, under this number, which must be free.",
+    fields: { slot: "slot", number: "u64" },
+  },
+  "mount.target": {
+    code: 254,
+    side: "container",
+    about: "Makes what mount.bind of this host path would be mounted on, if missing, and mounts nothing.",
+    fields: { source: "str", target: "str", noSymlinks: "bool", links: "u64:links" },
   },
 } as const satisfies Record<string, StepShape>;
 
@@ -808,6 +897,8 @@ export const operations = [
   "fsetxattr",
   "pidfd_getfd",
   "rtnetlink", // a request to the kernel's routing socket; its words are the text
+  "systemd", // a call or a job that systemd refuses; its words are the text
+  "criu", // CRIU says that it failed; errno, if not 0, is its own view
   "linkat",
   "ftruncate",
   "syncfs",

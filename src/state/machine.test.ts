@@ -11,6 +11,8 @@ const table: Record<Operation, Status[]> = {
   resume: ["paused"],
   update: ["created", "running", "paused"],
   events: ["created", "running", "paused"],
+  checkpoint: ["running", "paused"],
+  explain: ["created", "running", "paused"],
 };
 
 describe("the state machine", () => {

@@ -6,7 +6,17 @@ import { TsrunError } from "../core/errors.ts";
 
 /** `paused` is runc's addition to the spec's four. */
 export type Status = "creating" | "created" | "running" | "paused" | "stopped";
-export type Operation = "start" | "exec" | "kill" | "delete" | "pause" | "resume" | "update" | "events";
+export type Operation =
+  | "start"
+  | "exec"
+  | "kill"
+  | "delete"
+  | "pause"
+  | "resume"
+  | "update"
+  | "events"
+  | "explain"
+  | "checkpoint";
 
 const allowed = {
   start: ["created"],
@@ -18,6 +28,9 @@ const allowed = {
   resume: ["paused"],
   update: ["created", "running", "paused"],
   events: ["created", "running", "paused"],
+  // containerd pauses it first.
+  checkpoint: ["running", "paused"],
+  explain: ["created", "running", "paused"],
 } as const satisfies Record<Operation, readonly Status[]>;
 
 /** Whether the operation may be done in this status. */
@@ -39,6 +52,8 @@ function whyNot(operation: Operation, status: Status): string {
     case "start":
       if (status === "stopped") return "cannot start a container that has stopped";
       return status === "paused" ? "cannot start a paused container" : "cannot start an already running container";
+    case "checkpoint":
+      return `container cannot be checkpointed in ${status} state`;
     case "exec":
       return `cannot exec in a ${status} container`;
     case "kill":
@@ -47,6 +62,8 @@ function whyNot(operation: Operation, status: Status): string {
       return "container not running";
     case "delete":
       return `cannot delete container that is not stopped: ${status}`;
+    case "explain":
+      return "the container has stopped: there is no process left to look at";
     case "pause":
       return status === "paused" ? "container already paused" : "container not running";
     case "resume":

@@ -16,6 +16,13 @@ export interface ResctrlRecord {
   readonly groups: readonly { readonly path: string; readonly created: boolean; readonly kept: boolean }[];
 }
 
+/** The unit of systemd that was made for the container, and the sockets of its manager and of the buses it is on. */
+export interface UnitRecord {
+  readonly name: string;
+  readonly managers: readonly string[];
+  readonly buses: readonly string[];
+}
+
 /** What is known of a container beside what the kernel says at any moment. */
 export interface ContainerRecord {
   readonly id: ContainerId;
@@ -29,9 +36,12 @@ export interface ContainerRecord {
   readonly annotations: Readonly<Record<string, string>>;
   readonly cgroups: readonly CgroupPlace[];
   readonly resctrl?: ResctrlRecord | undefined;
+  readonly systemd?: UnitRecord | undefined;
   readonly sharesPidNamespace: boolean;
   readonly hooks: { readonly poststart: boolean; readonly poststop: boolean };
   readonly hasProcess: boolean;
+  /** --no-new-keyring of create, which holds for exec, too. Older records do not say: as without it. */
+  readonly noNewKeyring?: boolean | undefined;
   /** Without a mount namespace of its own: where its mounts are on the host, which delete detaches. */
   readonly detachRoot?: string | undefined;
   /** Of `run --image`: the reference of a bundle that goes with the container (src/image/references.ts). */
@@ -40,7 +50,7 @@ export interface ContainerRecord {
 
 /**
  * One line of the journal, written before the effect that it announces. After a kill -9 it says what to undo:
- * `creating` the cgroups and files that create was about to make, `deleting` that the poststop hooks are still to run.
+ * `creating` the cgroups, unit and files that create was about to make, `deleting` that the poststop hooks are still to run.
  */
 export type JournalEntry =
   | {
@@ -48,6 +58,7 @@ export type JournalEntry =
       readonly by: ProcessIdentity;
       readonly cgroups: readonly CgroupPlace[];
       readonly resctrl?: ResctrlRecord | undefined;
+      readonly systemd?: UnitRecord | undefined;
       readonly detachRoot?: string | undefined;
       readonly bundleReference?: AbsPath | undefined;
       /** Temporary file beside --pid-file, or "". */

@@ -7,7 +7,7 @@
  *                  its resources
  *     state.json   the record, by rename: there or not, never half
  *     gate         socket between create and start
- *     notify/      bound into the container, if its caller waits for it to be ready (sd_notify(3))
+ *     notify/      bound into the container, if its caller waits for it to be ready (sd_notify(3)), or may be by an image
  */
 import {
   appendFileSync,
@@ -49,13 +49,13 @@ const inside = (root: StateRoot, id: ContainerId, name: string): string => join(
 export const seccompCacheOf = (root: StateRoot): AbsPath => join(root.path, "@seccomp") as AbsPath;
 
 /** Entries of the root that are no container: "@" is in no id. `gc` removes those whose process is gone. */
-const temporaryName = (what: "new" | "gone", id: string, by: ProcessIdentity): string =>
+const temporaryName = (what: "new" | "gone" | "criu", id: string, by: ProcessIdentity): string =>
   `@${what}-${by.pid}-${by.startTime}-${id}`;
 
 /** Directories under temporary names, and who was making or removing them. */
 export function listTemporary(root: StateRoot): { readonly path: AbsPath; readonly by: ProcessIdentity }[] {
   return readRoot(root).flatMap((name) => {
-    const found = /^@(?:new|gone)-(\d+)-(\d+)-/.exec(name);
+    const found = /^@(?:new|gone|criu)-(\d+)-(\d+)-/.exec(name);
     if (found === null) return [];
     const by = { pid: Number(found[1]), startTime: BigInt(found[2] as string) };
     return [{ path: join(root.path, name) as AbsPath, by }];
@@ -114,6 +114,18 @@ function makeNotifyDirectory(path: string): void {
 
 export function hasNotifyDirectory(root: StateRoot, id: ContainerId): boolean {
   return existsSync(inside(root, id, NOTIFY_DIRECTORY));
+}
+
+/** A directory for CRIU to work in, which nobody else has written to. Its maker removes it; else gc does. */
+export function makeWorkDirectory(root: StateRoot, id: ContainerId, by: ProcessIdentity): AbsPath {
+  const path = join(root.path, temporaryName("criu", id, by)) as AbsPath;
+  try {
+    mkdirSync(root.path, { recursive: true, mode: 0o700 });
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    throw new TsrunError("state-store", `cannot make ${path}: ${reasonOf(error)}`);
+  }
+  return path;
 }
 
 /** Frees the id by rename, then removes what was under it. A missing one is none to remove. */

@@ -1,22 +1,58 @@
-/** checkpoint and restore: their callers find the options known, and the reason why neither can be done. */
+/** What checkpoint and restore have in common. */
+import { join } from "node:path";
+import { type CgroupMode, type CriuOptions, cgroupModes } from "../../compile/criu-request.ts";
+import { namespaceFlags } from "../../compile/namespaces.ts";
 import { TsrunError } from "../../core/errors.ts";
-import type { OptionTable } from "../options.ts";
+import type { OptionTable, Values } from "../options.ts";
 
 export const checkpointOptions = {
-  "image-path": { type: "text", describe: "directory of the image's files" },
-  "work-path": { type: "text", describe: "directory of work files and logs" },
+  "image-path": { type: "text", describe: "directory of the image (default: checkpoint)" },
+  "work-path": { type: "text", describe: "directory for CRIU's log and statistics (default: the image's)" },
   "tcp-established": { type: "flag", describe: "keep open TCP connections" },
-  "ext-unix-sk": { type: "flag", describe: "keep external unix sockets" },
-  "shell-job": { type: "flag", describe: "allow shell jobs" },
-  "lazy-pages": { type: "flag", describe: "restore memory pages lazily" },
+  "ext-unix-sk": { type: "flag", describe: "allow unix sockets whose other end is outside of the container" },
+  "shell-job": { type: "flag", describe: "allow a terminal that comes from outside of the container" },
+  "lazy-pages": { type: "flag", describe: "leave memory with the page server, to be fetched when it is used" },
   "file-locks": { type: "flag", describe: "keep file locks" },
-  "manage-cgroups-mode": { type: "text", describe: "soft, full, strict or ignore" },
-  "empty-ns": { type: "texts", describe: "make this namespace, without its properties" },
-  "auto-dedup": { type: "flag", describe: "remove what is twice from memory images" },
+  "manage-cgroups-mode": {
+    type: "text",
+    describe: "of cgroups made in the container: soft (default), full, strict, ignore",
+  },
+  "empty-ns": { type: "texts", describe: "network: without what is in that namespace" },
+  "auto-dedup": { type: "flag", describe: "free memory of the image once it is restored, or of its parent" },
 } as const satisfies OptionTable;
 
-export function refuseWithoutCriu(command: string, id: string): never {
-  throw new TsrunError("unsupported", `${command} ${id}: this version of tsrun does not support CRIU`, {
-    advice: "checkpoint and restore need CRIU (checkpoint/restore in userspace); use a runtime that drives it",
-  });
+/** Throws `usage`. */
+export function criuOptions(options: Values<typeof checkpointOptions>): CriuOptions {
+  return {
+    tcpEstablished: options["tcp-established"],
+    extUnixSk: options["ext-unix-sk"],
+    shellJob: options["shell-job"],
+    fileLocks: options["file-locks"],
+    lazyPages: options["lazy-pages"],
+    autoDedup: options["auto-dedup"],
+    cgroupMode: cgroupMode(options["manage-cgroups-mode"]),
+    emptyNamespaces: options["empty-ns"].reduce((flags, name) => flags | emptyNamespace(name), 0),
+  };
+}
+
+/** An empty value is one that is not given: callers pass those. */
+function cgroupMode(text: string | undefined): CgroupMode {
+  if (text === undefined || text === "") return "soft";
+  if (Object.hasOwn(cgroupModes, text)) return text as CgroupMode;
+  const names = Object.keys(cgroupModes).join(", ");
+  throw new TsrunError("usage", `--manage-cgroups-mode: ${JSON.stringify(text)} is none of ${names}`);
+}
+
+function emptyNamespace(name: string): number {
+  if (name === "network") return namespaceFlags.network;
+  throw new TsrunError(
+    "usage",
+    `--empty-ns: ${JSON.stringify(name)}: CRIU can leave out what is in a network namespace only`,
+  );
+}
+
+/** Directories of the image and of the work files. */
+export function paths(options: Values<typeof checkpointOptions>): { imagePath: string; workPath: string } {
+  const imagePath = options["image-path"] || join(process.cwd(), "checkpoint");
+  return { imagePath, workPath: options["work-path"] || imagePath };
 }

@@ -1,4 +1,4 @@
-import { layerStore } from "../../image/store.ts";
+import { findStore } from "../../image/store.ts";
 import { gc, gcStore } from "../../lifecycle/gc.ts";
 import { writeAll } from "../../log/log.ts";
 import { defineCommand } from "../command.ts";
@@ -12,7 +12,8 @@ export const command = defineCommand({
   },
   positionals: [0, 0],
   run({ options }, { context }) {
-    const done = [...gc(context), ...gcStore(layerStore(options.store), options.layers)];
+    const store = findStore(options.store);
+    const done = [...gc(context), ...(store === undefined ? [] : gcStore(store, options.layers))];
     writeAll(1, done.map((line) => `${line}\n`).join(""));
     return 0;
   },

@@ -28,7 +28,9 @@ export const command = defineCommand({
   positionals: [0, 1],
   run({ options, positionals }, { context }) {
     const facts =
-      options["host-facts"] === undefined ? readHostFacts({ resctrl: true }) : factsOf(options["host-facts"]);
+      options["host-facts"] === undefined
+        ? readHostFacts({ resctrl: true, systemd: context.cgroupManager === "systemd" })
+        : factsOf(options["host-facts"]);
     if (options["print-host-facts"]) {
       writeAll(1, `${hostFactsToJson(facts)}\n`);
       return 0;
@@ -47,7 +49,7 @@ export const command = defineCommand({
         console: socket !== undefined ? { kind: "socket", path: socket } : { kind: "pair" },
         noPivot: options["no-pivot"],
         noNewKeyring: options["no-new-keyring"],
-        noCgroups: context.noCgroups,
+        cgroupManager: context.cgroupManager,
         preserveFds: options["preserve-fds"] ?? 0,
         pidfdSocket: options["pidfd-socket"],
         stateDirectory: directoryOf(context.root, id),

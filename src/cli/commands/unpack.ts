@@ -23,8 +23,9 @@ export const command = defineCommand({
       ...(!options.quiet && { progress }),
       warn: (line: string) => {
         // Layers have much in common.
-        if (!told.has(line)) context.log.warn(line);
+        if (told.has(line)) return;
         told.add(line);
+        progress.aside(() => context.log.warn(line));
       },
     };
     try {

@@ -1,4 +1,4 @@
-/** What a container is for: a shell on a terminal, limits that bite, privileges that are gone, a view of its own. */
+/** The same with the root file systems of two distributions: a shell on a terminal, limits that bite, privileges that are gone. */
 
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -97,10 +97,10 @@ describe.each(Object.keys(roots))("a %s container", (name) => {
     const result = box.container("ps -e; hostname; touch /file", (config) => {
       root(config);
       config.root.readonly = true;
-      config.hostname = "tsrun-tour";
+      config.hostname = "tsrun-distribution";
     });
     expect(result.stdout.split("\n").filter((line) => /^\s*\d+ /.test(line)).length).toBeLessThanOrEqual(2);
-    expect(result.stdout).toContain("tsrun-tour");
+    expect(result.stdout).toContain("tsrun-distribution");
     expect(result.stderr).toMatch(/Read-only file system/);
     expect(readFileSync("/proc/sys/kernel/hostname", "utf8")).toBe(host);
   });

@@ -1,0 +1,285 @@
+/** checkpoint and restore with a real CRIU: what goes on after it, what was the host's, what is left. */
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { criuProblem } from "../criu.ts";
+import { type Config, hierarchies, isTsrun, Sandbox, waitFor } from "../harness.ts";
+
+let box: Sandbox;
+beforeAll(() => {
+  box = new Sandbox();
+});
+afterAll(() => box.close());
+
+/** Counts in a file that is the host's, four times a second. */
+const COUNT = "i=0; while :; do i=$((i+1)); echo $i; echo $i >/data/i; sleep 0.25; done";
+
+interface Counter {
+  readonly id: string;
+  readonly bundle: string;
+  /** What it has come to. */
+  count(): number;
+  /** Waits until it goes on counting from at least this. */
+  goesOn(from: number): void;
+  readonly image: string;
+  readonly work: string;
+  dump(...options: string[]): ReturnType<Sandbox["run"]>;
+}
+
+function counter(edit: (config: Config) => void = () => {}): Counter {
+  const id = box.id();
+  const data = join(box.work, `${id}-data`);
+  mkdirSync(data);
+  const bundle = box.bundle(COUNT, (config) => {
+    config.mounts.push({ destination: "/data", type: "bind", source: data, options: ["bind"] });
+    edit(config);
+  });
+  const image = join(box.work, `${id}-image`);
+  const work = join(box.work, `${id}-work`);
+  // The shell empties the file before it writes to it.
+  const count = (): number => (existsSync(join(data, "i")) ? Number(readFileSync(join(data, "i"), "utf8")) : 0);
+  const goesOn = (from: number): void => {
+    waitFor(`${id} to count on from ${from}`, () => count() >= from);
+    const now = count();
+    waitFor(`${id} to count on`, () => count() > now);
+  };
+  const made = {
+    id,
+    bundle,
+    image,
+    work,
+    count,
+    goesOn,
+    dump: (...options: string[]) => box.run(["checkpoint", "--image-path", image, "--work-path", work, ...options, id]),
+  };
+  box.ok(["run", "--detach", "--bundle", bundle, id]);
+  goesOn(1);
+  return made;
+}
+
+const restore = (from: Counter, id: string, ...options: string[]) =>
+  box.run(
+    [
+      "restore",
+      "--detach",
+      "--bundle",
+      from.bundle,
+      "--image-path",
+      from.image,
+      "--work-path",
+      from.work,
+      ...options,
+      id,
+    ],
+    {
+      suffix: "-restored",
+    },
+  );
+const worked = (result: ReturnType<Sandbox["run"]>) => expect(result).toMatchObject({ status: 0, stderr: "" });
+const restored = (from: Counter, id: string, ...options: string[]): void => worked(restore(from, id, ...options));
+
+// A dump takes seconds where the machine is emulated.
+jest.setTimeout(300_000);
+
+(criuProblem === undefined ? describe : describe.skip)(`with CRIU (skipped: ${criuProblem ?? "never here"})`, () => {
+  test("ends with the dump, and goes on where it was; the stopped one does not block its id", () => {
+    const one = counter();
+    worked(one.dump());
+    const at = one.count();
+    if (isTsrun) expect(box.state(one.id).status).toBe("stopped");
+    expect(existsSync(join(one.work, "dump.log"))).toBe(true);
+    const pidFile = join(box.work, "pid");
+    restored(one, one.id, "--pid-file", pidFile);
+    one.goesOn(at + 1);
+    const state = box.state(one.id);
+    expect(state).toMatchObject({ status: "running", pid: Number(readFileSync(pidFile, "utf8")) });
+    expect(box.ok(["exec", one.id, "hostname"]).stdout).toBe(
+      box.ok(["exec", one.id, "cat", "/proc/sys/kernel/hostname"]).stdout,
+    );
+    // Once more: what was restored can be dumped.
+    worked(one.dump("--leave-running"));
+    one.goesOn(one.count());
+    box.ok(["delete", "--force", one.id]);
+    expect(box.leftovers()).toEqual([]);
+  });
+
+  test("--leave-running lets it go on; the image makes another one, elsewhere", () => {
+    const one = counter();
+    worked(one.dump("--leave-running"));
+    const at = one.count();
+    one.goesOn(at);
+    expect(box.state(one.id).status).toBe("running");
+    box.ok(["delete", "--force", one.id]);
+    const other = box.id();
+    const config = JSON.parse(readFileSync(join(one.bundle, "config.json"), "utf8")) as Config;
+    config.linux.cgroupsPath = `/tsrun-test/${box.name}-other`;
+    config.linux.resources = { ...config.linux.resources, memory: { limit: 64 * 1024 * 1024 }, pids: { limit: 30 } };
+    writeFileSync(join(one.bundle, "config.json"), JSON.stringify(config));
+    restored(one, other);
+    one.goesOn(at);
+    const { pid } = box.state(other);
+    for (const line of readFileSync(`/proc/${pid}/cgroup`, "utf8").trim().split("\n")) {
+      expect(line).toMatch(new RegExp(`:/tsrun-test/${box.name}-other$`));
+    }
+    const [limit] = hierarchies()
+      .flatMap((hierarchy) =>
+        ["memory.max", "memory.limit_in_bytes"].map((file) => join(hierarchy, config.linux.cgroupsPath, file)),
+      )
+      .filter(existsSync);
+    expect(readFileSync(limit as string, "utf8").trim()).toBe(String(64 * 1024 * 1024));
+    box.ok(["kill", other, "KILL"]);
+    waitFor("its end", () => box.state(other).status === "stopped");
+    box.ok(["delete", other]);
+    expect(box.leftovers()).toEqual([]);
+  });
+
+  test("in the foreground its output goes on, and its status is the program's", () => {
+    const id = box.id();
+    const bundle = box.bundle(
+      "i=0; while [ ! -e /data/end ]; do i=$((i+1)); echo line $i; sleep 0.1; done; exit 7",
+      (config) => {
+        config.mounts.push({ destination: "/data", type: "bind", source: box.work, options: ["bind"] });
+      },
+    );
+    const image = join(box.work, `${id}-image`);
+    box.ok(["run", "--detach", "--bundle", bundle, id]);
+    box.ok(["checkpoint", "--image-path", image, id]);
+    writeFileSync(join(box.work, "end"), "");
+    const result = box.run(["restore", "--bundle", bundle, "--image-path", image, id], { suffix: "-restored" });
+    expect(result).toMatchObject({ status: 7, stderr: "" });
+    expect(box.leftovers()).toEqual([]);
+  });
+
+  test("a paused one can be dumped, and stays so if it is left", () => {
+    const one = counter();
+    box.ok(["pause", one.id]);
+    worked(one.dump("--leave-running"));
+    expect(box.state(one.id).status).toBe("paused");
+    box.ok(["resume", one.id]);
+    one.goesOn(one.count());
+    box.ok(["delete", "--force", one.id]);
+  });
+
+  test("memory first, then the rest", () => {
+    const one = counter();
+    const first = join(box.work, `${one.id}-first`);
+    const pre = box.run(["checkpoint", "--image-path", first, "--work-path", one.work, "--pre-dump", one.id]);
+    worked(pre);
+    expect(box.state(one.id).status).toBe("running");
+    worked(one.dump("--parent-path", `../${one.id}-first`));
+    const at = one.count();
+    restored(one, one.id);
+    one.goesOn(at);
+    box.ok(["delete", "--force", one.id]);
+  });
+
+  test("hooks run around a restore", () => {
+    const mark = join(box.work, "mark");
+    const one = counter((config) => {
+      const say = (word: string) => [{ path: "/bin/sh", args: ["sh", "-c", `cat >>${mark}; echo ${word} >>${mark}`] }];
+      config.hooks = { createRuntime: say("createRuntime"), poststop: say("poststop") };
+    });
+    worked(one.dump());
+    writeFileSync(mark, "");
+    restored(one, one.id);
+    const { pid } = box.state(one.id);
+    // That of the stopped container, whose place it took, came first.
+    expect(readFileSync(mark, "utf8").match(/^\S*(createRuntime|poststop)$/gm)).toHaveLength(2);
+    expect(readFileSync(mark, "utf8")).toContain(`"pid":${pid}`);
+    box.ok(["delete", "--force", one.id]);
+  });
+
+  test("a dump that fails leaves it running, and says why", () => {
+    // A connection, without --tcp-established.
+    const one = counter((config) => {
+      config.process.args = ["sh", "-c", `nc -l -p 99 >/dev/null & sleep 1; sleep 1000 | nc 127.0.0.1 99 & ${COUNT}`];
+    });
+    waitFor("the connection", () => box.run(["exec", one.id, "netstat", "-tn"]).stdout.includes("ESTABLISHED"));
+    const result = one.dump();
+    expect(result.status).toBe(1);
+    expect(result.stderr).toMatch(/checkpoint .*: CRIU failed: .*tcp-established.*\n.*dump\.log/);
+    expect(box.state(one.id).status).toBe("running");
+    one.goesOn(one.count());
+    worked(one.dump("--tcp-established", "--leave-running"));
+    box.ok(["delete", "--force", one.id]);
+    expect(box.leftovers()).toEqual([]);
+  });
+
+  (isTsrun ? test : test.skip)(
+    "killed at every step, restore leaves nothing that gc or delete cannot clean",
+    () => {
+      const one = counter();
+      worked(one.dump());
+      box.ok(["delete", one.id]);
+      let killed = 0;
+      /** Whether there was such a step. */
+      const survives = (fault: string): boolean => {
+        const id = box.id();
+        const { status } = restore(one, id, "--test-fault", fault);
+        if (status === null && killed++ % 2 === 0) box.ok(["gc"]);
+        box.ok(["delete", "--force", id]);
+        box.ok(["gc"]);
+        waitFor(`nothing to be left after ${fault}`, () => box.leftovers().length === 0);
+        return status === null;
+      };
+      for (const side of ["host", "container"]) for (let i = 0; survives(`restore:${side}:${i}:kill`); i++);
+      expect(killed).toBeGreaterThan(12);
+      for (const point of ["directory-new", "directory", "executed", "recorded", "pid-file", "committed"]) {
+        expect([point, survives(`point:${point}`)]).toEqual([point, true]);
+      }
+    },
+    1_200_000,
+  );
+});
+
+describe("without an image or CRIU", () => {
+  const onTsrun = isTsrun ? test : test.skip;
+
+  onTsrun("a container that does not run is not dumped", () => {
+    const id = box.id();
+    box.ok(["create", "--bundle", box.bundle("true"), id]);
+    expect(box.run(["checkpoint", "--image-path", join(box.work, "none"), id])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("cannot be checkpointed in created state"),
+    });
+    expect(existsSync(join(box.work, "none"))).toBe(false);
+    box.ok(["delete", id]);
+  });
+
+  onTsrun("a CRIU that is not there, or too old, is named, and nothing is changed", () => {
+    const id = box.id();
+    box.ok(["run", "--detach", "--bundle", box.bundle("sleep 1000"), id]);
+    const programs = join(box.work, "programs");
+    mkdirSync(programs);
+    writeFileSync(join(programs, "criu"), "#!/bin/sh\necho Version: 3.11\n");
+    chmodSync(join(programs, "criu"), 0o755);
+    const image = join(box.work, "no-image");
+    expect(box.run(["checkpoint", "--image-path", image, id], { env: { PATH: programs } })).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/CRIU 3\.11, which is too old\n.*install the package criu/),
+    });
+    expect(existsSync(image)).toBe(false);
+    expect(box.state(id).status).toBe("running");
+    box.ok(["delete", "--force", id]);
+  });
+
+  onTsrun("what is no image is refused before the id is taken", () => {
+    const empty = join(box.work, "empty");
+    mkdirSync(empty);
+    const id = box.id();
+    const bundle = box.bundle("true");
+    for (const [path, words] of [
+      [empty, "descriptors.json"],
+      [join(box.work, "nowhere"), "ENOENT"],
+    ] as const) {
+      const result = box.run(["restore", "--bundle", bundle, "--image-path", path, id]);
+      expect(result).toMatchObject({ status: 1, stderr: expect.stringContaining(words) });
+      expect(readdirSync(box.root)).not.toContain(id);
+    }
+    expect(readdirSync(empty)).toEqual([]);
+    symlinkSync(empty, join(box.work, "linked"));
+    expect(box.run(["restore", "--bundle", bundle, "--image-path", join(box.work, "linked"), id]).stderr).toContain(
+      "link",
+    );
+  });
+});
