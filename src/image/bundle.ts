@@ -46,7 +46,8 @@ export function checkNewDirectory(path: string): void {
 export function claimBundle(bundle: AbsPath): void {
   const rootfs = join(bundle, bundleParts.rootfs);
   try {
-    mkdirSync(dirname(bundle), { recursive: true, mode: 0o711 });
+    // The store's own directory of bundles; the caller's is there. Whatever the umask is.
+    if (mkdirSync(dirname(bundle), { recursive: true }) !== undefined) chmodSync(dirname(bundle), 0o711);
     if (!existsSync(bundle)) mkdirSync(bundle);
     mkdirSync(rootfs);
   } catch (error) {

@@ -47,7 +47,26 @@ test("a store without bundles has none", () => {
   expect([listReferences(store), collectBundles(store, none)]).toEqual([[], []]);
 });
 
-test("a bundle of the caller's stays as long as its config.json is there", () => {
+test("a bundle of the caller's that is whole is not collected, whatever of it is missing", () => {
+  const { path, reference } = bundle("a", { whole: true });
+  rmSync(join(path, "config.json"));
+  expect(collectBundles(store, none)).toEqual([]);
+  expect(existsSync(join(path, "overlay/upper/etc"))).toBe(true);
+  rmSync(path, { recursive: true });
+  expect(collectBundles(store, none)).toHaveLength(1);
+  expect(existsSync(reference)).toBe(false);
+});
+
+test("what a writer of a reference that was killed has left goes", () => {
+  bundle("a", { by: ownIdentity() });
+  const own = ownIdentity();
+  const names = [`${dead.pid}-${dead.startTime}.json.new`, `${own.pid}-${own.startTime}.json.new`];
+  for (const name of names) writeFileSync(join(store, "bundles", name), "{");
+  expect(collectBundles(store, none)).toEqual([]);
+  expect(readdirSync(join(store, "bundles")).sort()).toEqual(["a.json", names[1]].sort());
+});
+
+test("a bundle of the caller's in the making stays as long as its config.json is there, which comes last", () => {
   const { path, reference } = bundle("a");
   expect(collectBundles(store, none)).toEqual([]);
   rmSync(join(path, "config.json"));

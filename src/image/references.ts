@@ -5,8 +5,9 @@
  *     <store>/containers/<key>/    bundles of `run --image`, which go with their container
  *
  * A reference is written before the first file of its bundle and removed after the last, so whatever a kill -9 leaves of a
- * bundle has one. It holds as long as its maker lives, its container is there or, for a bundle of the caller's own, its
- * config.json is, which is written last.
+ * bundle has one. It holds as long as its maker lives or its container is there. One of a bundle of the caller's own is marked
+ * when the bundle is whole: from then on it holds as long as the bundle's directory is there, and nothing in it is ours to
+ * collect.
  */
 import {
   chmodSync,
@@ -37,6 +38,8 @@ export interface Reference {
   readonly by: { readonly pid: number; readonly startTime: bigint };
   /** The container that the bundle goes with; undefined for a bundle of the caller's own. */
   readonly container?: { readonly root: AbsPath; readonly id: string } | undefined;
+  /** A bundle of the caller's own has everything. */
+  readonly whole?: boolean | undefined;
 }
 
 /** Of the file; another number is another tsrun's. */
@@ -101,10 +104,14 @@ export function readReference(path: AbsPath): Reference | undefined {
 }
 
 export function listReferences(store: AbsPath): AbsPath[] {
+  return readNames(store)
+    .filter((name) => name.endsWith(".json"))
+    .map((name) => join(folderOf(store), name) as AbsPath);
+}
+
+function readNames(store: AbsPath): string[] {
   try {
-    return readdirSync(folderOf(store))
-      .filter((name) => name.endsWith(".json"))
-      .map((name) => join(folderOf(store), name) as AbsPath);
+    return readdirSync(folderOf(store));
   } catch (error) {
     if (errorCode(error) === "ENOENT") return [];
     throw new TsrunError("state-store", `cannot read ${folderOf(store)}: ${reasonOf(error)}`);
@@ -157,9 +164,11 @@ function removeEmpty(directory: string): void {
 }
 
 /** Whether what a reference says still holds. `hasContainer`: whether that container is there with this bundle. */
-function holds({ bundle, by, container }: Reference, hasContainer: HasContainer): boolean {
+function holds({ bundle, by, container, whole }: Reference, hasContainer: HasContainer): boolean {
   if (isAlive(by.pid, by.startTime)) return true;
-  return container === undefined ? existsSync(join(bundle, bundleParts.config)) : hasContainer(container, bundle);
+  if (container !== undefined) return hasContainer(container, bundle);
+  // config.json comes last, and the mark after it.
+  return whole === true ? existsSync(bundle) : existsSync(join(bundle, bundleParts.config));
 }
 
 export type HasContainer = (container: NonNullable<Reference["container"]>, bundle: AbsPath) => boolean;
@@ -167,6 +176,7 @@ export type HasContainer = (container: NonNullable<Reference["container"]>, bund
 /** Removes bundles whose maker was killed or whose container is gone, a line for each. */
 export function collectBundles(store: AbsPath, hasContainer: HasContainer): string[] {
   const done: string[] = [];
+  removeUnwritten(store);
   for (const path of listReferences(store)) {
     const reference = readReference(path);
     if (reference === undefined || holds(reference, hasContainer)) continue;
@@ -174,6 +184,15 @@ export function collectBundles(store: AbsPath, hasContainer: HasContainer): stri
     done.push(`${reference.bundle}: removed a bundle that no container needs`);
   }
   return done;
+}
+
+/** Files that became no reference, since their writer was killed. */
+function removeUnwritten(store: AbsPath): void {
+  for (const name of readNames(store)) {
+    const [, pid, startTime] = /^(\d+)-(\d+)\.json\.new$/.exec(name) ?? [];
+    if (pid === undefined || startTime === undefined || isAlive(Number(pid), BigInt(startTime))) continue;
+    rmSync(join(folderOf(store), name), { force: true });
+  }
 }
 
 /** The layers that some bundle uses. */

@@ -12,6 +12,7 @@
 
 import { createHash } from "node:crypto";
 import {
+  chmodSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -69,7 +70,7 @@ const storeError = (what: string, error: unknown): TsrunError =>
 export function useStore(store: LayerStore): DirectoryLock {
   try {
     // Root of a container's user namespace, nobody here, gets through to its own bundle (src/image/bundle.ts).
-    mkdirSync(store.path, { recursive: true, mode: 0o711 });
+    if (mkdirSync(store.path, { recursive: true }) !== undefined) chmodSync(store.path, 0o711);
     // Layers hold set-id programs (attack row 19).
     for (const name of ["layers", "new"]) mkdirSync(join(store.path, name), { recursive: true, mode: 0o700 });
     checkOwner(store);

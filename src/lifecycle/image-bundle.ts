@@ -102,7 +102,8 @@ export async function makeImageBundle(
         options: { ...request.options, mappings: plan.mappings },
       });
       const container = place.kind === "container" ? place.container : undefined;
-      writeReference(reference, { bundle, layers, by: ownIdentity(), container });
+      const announced: Reference = { bundle, layers, by: ownIdentity(), container };
+      writeReference(reference, announced);
       reached(context, "reference");
       try {
         claimBundle(bundle);
@@ -119,6 +120,7 @@ export async function makeImageBundle(
         throw error;
       }
       reached(context, "bundle");
+      if (container === undefined) writeReference(reference, { ...announced, whole: true });
       return { bundle, reference };
     } finally {
       lock.release();
