@@ -43,7 +43,7 @@ export async function* decompress(source: AsyncIterable<Buffer>): AsyncGenerator
     case "zstd":
       // Node 22.15 and 23.8.
       if (typeof zlib.createZstdDecompress === "function") {
-        yield* throughStream(chunks, zlib.createZstdDecompress({ chunkSize: CHUNK_BYTES }), "zstd");
+        yield* zstdFrames(chunks);
       } else yield* throughTool(chunks, "zstd", ["-dcq"]);
       return;
     case "xz":
@@ -76,6 +76,58 @@ async function peek(source: AsyncIterable<Buffer>): Promise<[Buffer, AsyncGenera
 
 const damaged = (format: string, why: string): TsrunError =>
   new TsrunError("image", `${format}: ${why}`, { advice: "the archive is damaged or cut off: get it again" });
+
+/**
+ * All frames, one after another (zstd:chunked has one for each piece of a file): Node's decoder ends with the first frame that
+ * ends within what it was given. What it did not take is for the next one.
+ */
+async function* zstdFrames(source: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  /** Read, and not known to be taken. */
+  let queue: Buffer[] = [];
+  let reading: Promise<Buffer | undefined> = Promise.resolve(undefined);
+  try {
+    for (;;) {
+      const decoder = zlib.createZstdDecompress({ chunkSize: CHUNK_BYTES });
+      let dropped = 0;
+      const read = async (): Promise<Buffer | undefined> => {
+        const next = await source.next();
+        if (next.done === true) return undefined;
+        while (queue[0] !== undefined && dropped + queue[0].length <= decoder.bytesWritten)
+          dropped += (queue.shift() as Buffer).length;
+        queue.push(next.value);
+        return next.value;
+      };
+      const feed = async function* (): AsyncGenerator<Buffer> {
+        yield* [...queue];
+        for (;;) {
+          reading = read();
+          const chunk = await reading;
+          if (chunk === undefined) return;
+          yield chunk;
+        }
+      };
+      yield* throughStream(feed(), decoder, "zstd");
+      // The stream reads ahead of the decoder.
+      await reading;
+      queue = from(queue, decoder.bytesWritten - dropped);
+      if (queue.length === 0) return;
+      if (decoder.bytesWritten === 0) throw damaged("zstd", "what follows the last frame is none");
+    }
+  } finally {
+    await source.return(undefined);
+  }
+}
+
+/** What is behind the first bytes of a list of pieces. */
+function from(pieces: readonly Buffer[], offset: number): Buffer[] {
+  let left = offset;
+  const rest: Buffer[] = [];
+  for (const piece of pieces) {
+    if (left < piece.length) rest.push(left === 0 ? piece : piece.subarray(left));
+    left = Math.max(0, left - piece.length);
+  }
+  return rest;
+}
 
 async function* throughStream(
   source: AsyncIterable<Buffer>,

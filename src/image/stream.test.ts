@@ -77,6 +77,17 @@ describe.each(formats)("%s", (name, compress) => {
   });
 });
 
+test("hundreds of frames of zstd, some empty, in pieces of any size, and what is none behind them", async () => {
+  const [, compress] = formats[2] as (typeof formats)[number];
+  const texts = Array.from({ length: 7 }, (_, i) => content.subarray(0, i * 5000));
+  const frames = texts.map(compress);
+  const many = (each: readonly Buffer[]): Buffer => Buffer.concat(Array.from({ length: 50 }, () => each).flat());
+  for (const size of [1000, 4096, 1 << 20])
+    expect(same(await collect(decompress(pieces(many(frames), size))), many(texts))).toBe(true);
+  const trailed = Buffer.concat([many(frames), Buffer.from("no frame")]);
+  await expect(collect(decompress(pieces(trailed, 4096)))).rejects.toMatchObject({ code: "image" });
+});
+
 test("a skippable frame of zstd at the beginning", async () => {
   const [, compress] = formats[2] as (typeof formats)[number];
   const skipped = Buffer.concat([
