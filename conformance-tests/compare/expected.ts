@@ -281,12 +281,6 @@ export const expected: readonly Expected[] = [
     values: are(/;3f130008;/, /;3f130000;/),
     reason: "runc 1.1 makes another keyring for executed programs; here they join the container's",
   },
-  {
-    peers: ["runc", "crun"],
-    key: /^exec\/keyring\/session$/,
-    bundles: ["keyring"],
-    reason: "exec does not know yet that create was told to make no keyring",
-  },
 
   // ---- process
   {
