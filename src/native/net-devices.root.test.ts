@@ -298,7 +298,13 @@ describe("a create that fails", () => {
       const { ifindex, addresses: kept, routes, ...rest } = described(back as string);
       expect(ifindex).not.toBe(before.ifindex);
       expect(kept.map(({ local }) => local).sort()).toEqual(before.addresses.map(({ local }) => local).sort());
-      expect({ ...rest, routes }).toEqual({ up: before.up, mtu: before.mtu, address: before.address, master: before.master, routes: before.routes });
+      expect({ ...rest, routes }).toEqual({
+        up: before.up,
+        mtu: before.mtu,
+        address: before.address,
+        master: before.master,
+        routes: before.routes,
+      });
     } finally {
       ip("link", "del", device);
       if (back !== undefined) ip("link", "set", back, "down");
