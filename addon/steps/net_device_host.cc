@@ -209,8 +209,8 @@ struct Moved {
   int target_index = 0;
 };
 
-/// Moves a device back. Its number is what others on the host may know it by, so it keeps that, unless it is another's by
-/// now (EBUSY). Before Linux 5.13 the kernel gives it one.
+/// Moves a device back. Its number is what others on the host may know it by, so it keeps that, unless it is another's
+/// by now (EBUSY). Before Linux 5.13 the kernel gives it one.
 Status MoveBack(Moved& device, const std::string& name) {
   Status status;
   for (const int index : {device.link.index, 0}) {
