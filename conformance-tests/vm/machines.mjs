@@ -13,8 +13,16 @@ export const machines = {
     tests: [
       ...["--selectProjects", "root", "conformance", "vm"],
       // The same anywhere, and slow: kills at every step; packing and installing with npm and a compiler; comparisons with
-      // the peers; known attacks.
-      ...["--testPathIgnorePatterns", "/runtime/crash", "/install", "/compare/", "/security/(?!21)"],
+      // the peers and what they cost; known attacks; what archives hold.
+      ...[
+        "--testPathIgnorePatterns",
+        "/runtime/crash",
+        "/install",
+        "/compare/",
+        "/security/(?!21)",
+        "/image/(?!run)",
+        "/bench",
+      ],
     ],
     suites: [
       // What CAP_SYS_RESOURCE decides.

@@ -388,7 +388,7 @@ describe("the layer store", () => {
     expect(layers).toHaveLength(3);
     const target = join(work, "overlay");
     mkdirSync(target);
-    // By mount(2): before Linux 6.5 fsconfig(2) takes no more than 255 bytes of an option, and mount(8) uses it from 2.39 on.
+    // By mount(2): fsconfig(2), which mount(8) uses from 2.39 on, takes 255 bytes of an option.
     execFileSync("mount", ["-t", "overlay", "overlay", "-o", `lowerdir=${[...layers].reverse().join(":")}`, target], {
       env: { ...process.env, LIBMOUNT_FORCE_MOUNT2: "always" },
     });
