@@ -1,5 +1,5 @@
-/** Paths as a container's processes see them, and what is mounted there. */
-import { readFileSync, readlinkSync } from "node:fs";
+/** Paths as a container's processes see them. */
+import { readlinkSync } from "node:fs";
 import { posix } from "node:path";
 import { errorCode } from "../core/errno.ts";
 
@@ -41,34 +41,3 @@ function linkAt(path: string): string | undefined {
     throw error;
   }
 }
-
-/** One mount of a process's namespace (proc_pid_mountinfo(5)). */
-export interface Mount {
-  readonly id: number;
-  readonly mountPoint: string;
-  readonly fsType: string;
-}
-
-/** The mounts that a process sees. */
-export function mountsOf(pid: number): Mount[] {
-  return parseMounts(readFileSync(`/proc/${pid}/mountinfo`, "utf8"));
-}
-
-export function parseMounts(text: string): Mount[] {
-  return text
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => {
-      const fields = line.split(" ");
-      const separator = fields.indexOf("-", 6);
-      return {
-        id: Number(fields[0]),
-        mountPoint: unescapeOctal(fields[4] ?? ""),
-        fsType: fields[separator + 1] ?? "",
-      };
-    });
-}
-
-/** Space, tab, newline and backslash stand as \040, \011, \012, \134. */
-const unescapeOctal = (text: string): string =>
-  text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));

@@ -1,11 +1,11 @@
 /** The standard streams of a process, as CRIU names what is not part of a container. */
 import { readFileSync, readlinkSync, statSync } from "node:fs";
 import { errorCode } from "../core/errno.ts";
-import { mountsOf } from "./inside.ts";
+import { parseMountinfo } from "./mountinfo.ts";
 
 /** What the three streams are: `pipe:[…]`, `file[…]` for a file of the host, otherwise the path or what the kernel says. */
 export function streamsOf(pid: number): string[] {
-  const own = new Set(mountsOf(pid).map(({ id }) => id));
+  const own = new Set(parseMountinfo(readFileSync(`/proc/${pid}/mountinfo`, "latin1")).map(({ id }) => id));
   return [0, 1, 2].map((fd) => {
     const path = `/proc/${pid}/fd/${fd}`;
     try {

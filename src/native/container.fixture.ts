@@ -21,6 +21,7 @@ import { pathSteps } from "../compile/paths.ts";
 import { pivotSteps, rootFinishSteps, rootHostSteps, rootSteps } from "../compile/root.ts";
 import type { AbsPath, ContainerId } from "../core/brands.ts";
 import type { HostFacts } from "../host/facts.ts";
+import { type MountInfo, parseMountinfo } from "../host/mountinfo.ts";
 import { kernelVersion } from "../host/read.ts";
 import { encodePlan, point } from "../plan/encode.ts";
 import type { ContainerStep, HostStep, Plan } from "../plan/vocabulary.ts";
@@ -260,39 +261,16 @@ export class ContainerFixture {
 /** The mounts of this process, for a comparison of before and after. */
 export const hostMounts = (): string => readFileSync("/proc/self/mountinfo", "utf8");
 
-/** One mount as mountinfo shows it inside the container. */
-export interface SeenMount {
-  readonly root: string;
-  readonly point: string;
-  readonly options: readonly string[];
-  /** shared:N, master:N, unbindable. */
-  readonly propagation: readonly string[];
-  readonly type: string;
-  readonly source: string;
-  readonly superblock: readonly string[];
-}
-
-export function parseMounts(mountinfo: string): SeenMount[] {
-  return mountinfo
-    .split("\n")
-    .filter((line) => / - /.test(line))
-    .map((line) => {
-      const [before = "", after = ""] = line.split(" - ");
-      const [, , , root = "", point = "", options = "", ...propagation] = before.split(" ");
-      const [type = "", source = "", superblock = ""] = after.split(" ");
-      return {
-        root,
-        point,
-        options: options.split(","),
-        propagation: propagation.filter((field) => field !== ""),
-        type,
-        source,
-        superblock: superblock.split(","),
-      };
-    });
-}
+/** The mounts that a container's `cat /proc/self/mountinfo` shows, whatever it prints beside them. */
+export const parseMounts = (output: string): MountInfo[] =>
+  parseMountinfo(
+    output
+      .split("\n")
+      .filter((line) => / - /.test(line))
+      .join("\n"),
+  );
 
 /** The topmost mount at a path. */
-export function mountAt(mountinfo: string, point: string): SeenMount | undefined {
+export function mountAt(mountinfo: string, point: string): MountInfo | undefined {
   return parseMounts(mountinfo).findLast((mount) => mount.point === point);
 }

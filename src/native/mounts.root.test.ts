@@ -96,9 +96,9 @@ describe("the default mounts", () => {
     ]);
     expect(mountAt(output, "/dev")).toMatchObject({
       options: ["rw", "nosuid"], // strictatime is neither relatime nor noatime
-      superblock: expect.arrayContaining(["size=65536k", "mode=755"]),
+      superOptions: expect.arrayContaining(["size=65536k", "mode=755"]),
     });
-    expect(mountAt(output, "/dev/pts")?.superblock).toEqual(["rw", "gid=5", "mode=620", "ptmxmode=666"]);
+    expect(mountAt(output, "/dev/pts")?.superOptions).toEqual(["rw", "gid=5", "mode=620", "ptmxmode=666"]);
     expect(mountAt(output, "/sys")?.options).toEqual(["ro", "nosuid", "nodev", "noexec", "relatime"]);
   });
 
@@ -496,8 +496,8 @@ describe("other file systems", () => {
       script: "cat /proc/self/mountinfo",
     });
     expect(failure).toBeUndefined();
-    expect(mountAt(output, "/t")?.superblock).toEqual(expect.arrayContaining(["rw", "dirsync"]));
-    expect(mountAt(output, "/o")?.superblock).toContain("ro");
+    expect(mountAt(output, "/t")?.superOptions).toEqual(expect.arrayContaining(["rw", "dirsync"]));
+    expect(mountAt(output, "/o")?.superOptions).toContain("ro");
   });
 
   test("an unknown option is an error with the kernel's own words, an unknown type one too", () => {
@@ -602,7 +602,7 @@ describe("cgroup file systems", () => {
       expect(mountAt(output, `/sys/fs/cgroup/${name}`)).toMatchObject({
         type: "cgroup",
         options: ["ro", "nosuid", "nodev", "noexec", "relatime"],
-        superblock: expect.arrayContaining([name]),
+        superOptions: expect.arrayContaining([name]),
       });
     }
     expect(output.match(/Read-only file system/g)).toHaveLength(2);
