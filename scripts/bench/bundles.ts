@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findProfile, profileOf } from "../../conformance-tests/compare/profiles.ts";
 import type { Config } from "../../conformance-tests/harness.ts";
+import { dockerCapabilities } from "../../src/image/capabilities.ts";
 import type { Bench } from "./bench.ts";
 import { Missing } from "./programs.ts";
 
@@ -12,18 +13,6 @@ export const SLEEP = ["/bin/sleep", "1000000"] as const;
 
 /** How many mounts the docker-like bundle has. */
 const MOUNTS = 30;
-const capabilities = [
-  ...["CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_MKNOD"],
-  ...[
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_RAW",
-    "CAP_SETFCAP",
-    "CAP_SETGID",
-    "CAP_SETPCAP",
-    "CAP_SETUID",
-    "CAP_SYS_CHROOT",
-  ],
-];
 
 /** Writes a bundle on the common root file system. */
 export function makeBundle(bench: Bench, kind: BundleKind, name: string, args: readonly string[]): string {
@@ -55,6 +44,7 @@ function template(bench: Bench): Config {
 }
 
 function likeDocker(config: Config, bench: Bench): void {
+  const capabilities = [...dockerCapabilities];
   config.process.capabilities = { bounding: capabilities, effective: capabilities, permitted: capabilities };
   config.process.noNewPrivileges = undefined;
   config.process.oomScoreAdj = 0;

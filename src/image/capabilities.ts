@@ -2,7 +2,7 @@
 import { TsrunError } from "../core/errors.ts";
 
 /** What docker gives a container; known to what images expect. */
-const defaults = [
+export const dockerCapabilities: readonly string[] = [
   "CAP_AUDIT_WRITE",
   "CAP_CHOWN",
   "CAP_DAC_OVERRIDE",
@@ -39,6 +39,6 @@ export function chooseCapabilities(
   const isAll = (text: string): boolean => text.toUpperCase() === "ALL";
   const drop = change.drop.flatMap((text) => named(text, "--cap-drop"));
   const add = change.add.filter((text) => !isAll(text)).flatMap((text) => named(text, "--cap-add"));
-  const kept = (change.add.some(isAll) ? all : defaults).filter((name) => !drop.includes(name));
+  const kept = (change.add.some(isAll) ? all : dockerCapabilities).filter((name) => !drop.includes(name));
   return [...new Set([...kept, ...add])].sort();
 }
