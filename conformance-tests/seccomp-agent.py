@@ -21,8 +21,10 @@ path, state, log = sys.argv[1:4]
 answers = {int(number): int(result) for number, result in (each.split("=") for each in sys.argv[4:])}
 
 server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-server.bind(path)
+# Whoever sees the socket may connect.
+server.bind(f"{path}.new")
 server.listen(1)
+os.rename(f"{path}.new", path)
 connection, _ = server.accept()
 text, listeners = b"", array.array("i")
 while True:
