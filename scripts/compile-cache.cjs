@@ -1,33 +1,45 @@
 // Writes V8's code cache of each program in dist/, made after commands have run in it, so that it also holds the functions that V8
-// compiles lazily, and only those that are used. Run by the Node that will run tsrun, as whoever installs it: the commands that
-// would change the host are made to fail at their first step.
+// compiles lazily, and only those that are used. Run by the Node that will run tsrun, as whoever installs it: nothing is changed
+// on the host, since the addon's part of each command is left out.
 "use strict";
 const { execFileSync, spawnSync } = require("node:child_process");
-const { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } = require("node:fs");
+const {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} = require("node:fs");
 const { tmpdir } = require("node:os");
 const { join } = require("node:path");
 const { Script } = require("node:vm");
 
-const [mode, program, json] = process.argv.slice(2);
-if (mode === "--warm") warm(join(__dirname, program), JSON.parse(json));
+/** As bin/tsrun starts Node (addon/launcher/main.cc): V8 takes no cache that was made with other options of its own. */
+const options = ["--no-warnings", "--min-semi-space-size=4"];
+
+const [mode, program, cache, json] = process.argv.slice(2);
+if (mode === "--warm") warm(join(__dirname, program), join(__dirname, cache), JSON.parse(json));
 else writeAll();
 
 /** Runs the commands one after another in this process, each in a program of its own but compiled once; then writes the cache. */
-function warm(filename, commands) {
+function warm(filename, cache, commands) {
+  pretendSessions();
   const source = readFileSync(filename, "latin1");
   // The same text as in main.cjs: V8 compares it.
   const script = new Script(`(function(exports,require,module,__filename,__dirname){${source}\n})`, { filename });
   const next = () => {
     const command = commands.shift();
     if (command === undefined) {
-      const file = filename.replace(/cjs$/, "cache");
-      writeFileSync(`${file}.new`, script.createCachedData());
-      renameSync(`${file}.new`, file);
+      writeFileSync(`${cache}.new`, script.createCachedData());
+      renameSync(`${cache}.new`, cache);
       return;
     }
     // How each of them ends.
     process.exit = (status) => {
-      if (status === command.status) setImmediate(next);
+      if (command.status === undefined || status === command.status) setImmediate(next);
       else throw new Error(`${command.args.join(" ")}: exit status ${status}, not ${command.status}`);
     };
     process.argv = [process.argv[0], join(__dirname, "main.cjs"), ...command.args];
@@ -36,61 +48,142 @@ function warm(filename, commands) {
   next();
 }
 
+/** The addon as it is, but for its sessions, which do nothing and say that all went well. */
+function pretendSessions() {
+  const nothing = Buffer.alloc(0);
+  class Session {
+    execute() {
+      return { pid: process.ppid, host: nothing, container: nothing };
+    }
+    commit() {}
+    rollback() {}
+    watchSignals() {}
+    adoptOrphans() {}
+    attach() {
+      return { killed: false, value: 0 };
+    }
+    close() {}
+  }
+  const { dlopen } = process;
+  process.dlopen = (module, path) => {
+    dlopen(module, path);
+    const exit = (status) => process.exit(status);
+    module.exports = Object.create(module.exports, { Session: { value: Session }, exit: { value: exit } });
+  };
+}
+
 function writeAll() {
   const work = mkdtempSync(join(tmpdir(), "tsrun-cache-"));
+  process.title = "tsrun-init"; // The containers' process: this one.
   try {
-    const bundle = join(work, "bundle");
-    mkdirSync(join(bundle, "rootfs"), { recursive: true });
-    execFileSync(process.execPath, ["--no-warnings", join(__dirname, "main.cjs"), "spec", "--bundle", bundle]);
-    const config = JSON.parse(readFileSync(join(bundle, "config.json"), "utf8"));
-    config.process.terminal = false;
-    writeFileSync(join(bundle, "config.json"), JSON.stringify(config));
     const root = join(work, "state");
-    mkdirSync(root, { mode: 0o700 });
-    // One that looks as if it ran, since its init lives, and one that has stopped.
-    writeContainer(root, bundle, "running", startTime(process.pid), process.pid);
-    writeContainer(root, bundle, "stopped", "1", process.pid);
+    const bundle = writeBundle(join(work, "bundle"), (config) => config);
+    const engine = writeBundle(join(work, "engine"), likeAnEngine);
     const on = (status, ...args) => ({ status, args: ["--root", root, ...args] });
+    // What users may do, and what this host has for an engine's bundle, is not the same everywhere.
+    const hasCgroups = existsSync("/sys/fs/cgroup/cgroup.controllers") || existsSync("/sys/fs/cgroup/memory");
+    const able = process.geteuid() === 0 && hasCgroups ? 0 : undefined;
+    const bundles = [
+      [bundle, able],
+      [engine, undefined],
+    ];
     const control = [
       on(0, "state", "running"),
       on(0, "list"),
+      on(0, "start", "created"),
       on(0, "kill", "running", "0"),
-      on(1, "start", "running"),
       on(1, "kill", "stopped"),
       on(1, "delete", "running"),
+      on(0, "delete", "--force", "running"),
       on(0, "delete", "stopped"),
       on(1, "state", "no-such-container"),
     ];
     const container = [
-      on(1, "create", "--bundle", bundle, "--test-fault", "create:host:0:fail", "created"),
-      on(255, "exec", "--test-fault", "exec:host:0:fail", "running", "true"),
+      ...bundles.map(([path, status], i) =>
+        on(status, "create", "-b", path, "--pid-file", join(work, "pid"), `create${i}`),
+      ),
+      ...bundles.map(([path, status], i) => on(status, "run", "-b", path, `run${i}`)),
+      on(able, "exec", "running", "true"),
     ];
-    write("tsrun.cjs", [on(0, "plan", bundle)]);
-    write("container.cjs", container);
-    write("control.cjs", control);
+    for (const [name, commands] of Object.entries({ tsrun: [on(able, "plan", bundle)], container, control })) {
+      rmSync(root, { recursive: true, force: true });
+      mkdirSync(root, { mode: 0o700 });
+      for (const id of ["created", "running", "stopped"]) writeContainer(root, bundle, id);
+      write(`${name}.cjs`, `${name}.cache`, commands);
+    }
   } finally {
     rmSync(work, { recursive: true });
   }
 }
 
-function write(file, commands) {
-  rmSync(join(__dirname, file.replace(/cjs$/, "cache")), { force: true });
+function writeBundle(path, change) {
+  mkdirSync(join(path, "rootfs"), { recursive: true });
+  execFileSync(process.execPath, [...options, join(__dirname, "main.cjs"), "spec", "--bundle", path]);
+  const config = JSON.parse(readFileSync(join(path, "config.json"), "utf8"));
+  config.process.terminal = false;
+  writeFileSync(join(path, "config.json"), JSON.stringify(change(config)));
+  return path;
+}
+
+/** With what engines add to it. */
+function likeAnEngine(config) {
+  config.process.user = { uid: 0, gid: 0, additionalGids: [0, 1] };
+  config.process.oomScoreAdj = 0;
+  config.hostname = "engine";
+  config.annotations = { "org.example": "1" };
+  config.mounts.push(
+    { destination: "/a", type: "bind", source: "/etc/hostname", options: ["rbind", "rprivate"] },
+    { destination: "/b", type: "bind", source: "/tmp", options: ["rbind", "rprivate", "ro", "nosuid", "nodev"] },
+  );
+  config.hooks = {
+    prestart: [{ path: "/bin/true", args: ["true"] }],
+    poststop: [{ path: "/bin/true", args: ["true"] }],
+  };
+  config.linux.cgroupsPath = "/tsrun/engine";
+  config.linux.sysctl = { "net.ipv4.ip_unprivileged_port_start": "0" };
+  config.linux.resources = {
+    ...config.linux.resources,
+    memory: { limit: 512 << 20, reservation: 256 << 20 },
+    cpu: { shares: 512, quota: 150_000, period: 100_000 },
+    pids: { limit: 1000 },
+    devices: [
+      { allow: false, access: "rwm" },
+      { allow: true, type: "c", major: 1, minor: 3, access: "rwm" },
+    ],
+  };
+  const allow = (names, args) => ({ names, action: "SCMP_ACT_ALLOW", ...(args && { args }) });
+  config.linux.seccomp = {
+    defaultAction: "SCMP_ACT_ERRNO",
+    defaultErrnoRet: 1,
+    architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+    syscalls: [
+      allow(["read", "write", "close"]),
+      allow(["personality"], [{ index: 0, value: 0, op: "SCMP_CMP_EQ" }]),
+      { names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: 38 },
+    ],
+  };
+  return config;
+}
+
+function write(program, cache, commands) {
+  rmSync(join(__dirname, cache), { force: true });
   const { status, stderr } = spawnSync(
     process.execPath,
-    ["--no-warnings", __filename, "--warm", file, JSON.stringify(commands)],
+    [...options, __filename, "--warm", program, cache, JSON.stringify(commands)],
     { stdio: ["ignore", "ignore", "pipe"], encoding: "utf8" },
   );
-  if (status !== 0) throw new Error(`cannot make the code cache of ${file}:\n${stderr}`);
+  if (status !== 0) throw new Error(`cannot make the code cache of ${program}:\n${stderr}`);
 }
 
 /** As create records it (src/state/record.ts); a command that does not understand it fails, and so does this. */
-function writeContainer(root, bundle, id, startTime, pid) {
+function writeContainer(root, bundle, id) {
   mkdirSync(join(root, id), { mode: 0o700 });
   cpSync(join(bundle, "config.json"), join(root, id, "config.json"));
-  writeFileSync(join(root, id, "lock"), "");
-  writeFileSync(join(root, id, "journal"), "");
+  for (const name of ["lock", "journal", ...(id === "created" ? ["gate"] : [])])
+    writeFileSync(join(root, id, name), "");
+  const init = { pid: process.pid, startTime: id === "stopped" ? "1" : startTime(process.pid) };
   const record = {
-    ...{ format: 1, id, bundle, rootfs: join(bundle, "rootfs"), init: { pid, startTime } },
+    ...{ format: 1, id, bundle, rootfs: join(bundle, "rootfs"), init },
     ...{ created: new Date().toISOString(), ownerUid: process.geteuid(), annotations: {}, cgroups: [] },
     ...{ sharesPidNamespace: false, hooks: { poststart: false, poststop: false }, hasProcess: true },
   };

@@ -1,7 +1,8 @@
 /** Which of the programs in dist/ runs a command (scripts/programs.mjs) is no matter to whoever calls it. */
-import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
-import { basename, resolve } from "node:path";
+import { execFileSync, spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { isTsrun, RUNTIME, Sandbox } from "../harness.ts";
 
@@ -10,6 +11,21 @@ const commands = readdirSync(resolve(project, "src/cli/commands"))
   .filter((name) => /^[a-z]+\.ts$/.test(name))
   .map((name) => basename(name, ".ts"));
 const tsrun = (...args: readonly string[]) => spawnSync(RUNTIME, args, { encoding: "utf8" });
+
+/** The options that bin/tsrun gives to Node: a copy of it tells them to a program that is named as its Node. */
+function nodeOptions(): string[] {
+  const copy = mkdtempSync(join(tmpdir(), "tsrun-launcher-"));
+  try {
+    for (const folder of ["bin", "dist"]) mkdirSync(join(copy, folder));
+    copyFileSync(resolve(project, "bin/tsrun"), join(copy, "bin/tsrun"));
+    writeFileSync(join(copy, "node"), "#!/bin/sh\nprintf '%s\\n' \"$@\"\n", { mode: 0o755 });
+    writeFileSync(join(copy, "dist/node-path"), `${join(copy, "node")}\n`);
+    const words = execFileSync(join(copy, "bin/tsrun"), { encoding: "utf8" }).split("\n");
+    return words.slice(0, words.indexOf("--"));
+  } finally {
+    rmSync(copy, { recursive: true });
+  }
+}
 
 let box: Sandbox;
 beforeAll(() => {
@@ -57,7 +73,7 @@ afterAll(() => box.close());
       process.exitCode = new Script(source, { filename: process.argv[1], cachedData }).cachedDataRejected ? 1 : 0;`;
     for (const name of ["control", "container", "tsrun"]) {
       const file = resolve(project, `dist/${name}.cjs`);
-      expect([name, spawnSync(node, ["--no-warnings", "-e", script, file]).status]).toEqual([name, 0]);
+      expect([name, spawnSync(node, [...nodeOptions(), "-e", script, file]).status]).toEqual([name, 0]);
     }
   });
 });

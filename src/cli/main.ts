@@ -6,6 +6,7 @@ import { TsrunError } from "../core/errors.ts";
 import { inUserNamespace } from "../host/user-namespace.ts";
 import type { Context } from "../lifecycle/context.ts";
 import { type Log, type LogOptions, openLog, writeAll } from "../log/log.ts";
+import { exit } from "../native/native.ts";
 import type { StateRoot } from "../state/store.ts";
 import { type Command, globalOptions } from "./command.ts";
 import { commands } from "./commands.ts";
@@ -120,5 +121,5 @@ function report(error: unknown, log: Log, logFile: string | undefined): void {
   writeAll(2, advice);
 }
 
-// All is written, and nothing is left to wait for: Node's own clean-up on the way out would only take time.
-main(process.argv.slice(2)).then((status) => process.exit(status));
+// All is written, and nothing is left to wait for.
+main(process.argv.slice(2)).then(exit);

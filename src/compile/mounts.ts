@@ -10,6 +10,7 @@
  */
 import { posix } from "node:path";
 import { type RootRelPath, rootRelPath } from "../core/brands.ts";
+import { deriveOnce } from "../core/derive-once.ts";
 import { assertNever, TsrunError } from "../core/errors.ts";
 import type { Hierarchy } from "../host/facts.ts";
 import { type ContainerStep, type HostStep, limits, linkRules, type StepOf } from "../plan/vocabulary.ts";
@@ -82,8 +83,8 @@ function kindOf({ type, options, pointer }: Entry): Kind {
   return type === "cgroup" || type === "cgroup2" ? "cgroup" : "filesystem";
 }
 
-function entries(config: Config): Entry[] {
-  return (config.mounts ?? []).map((mount, i) => {
+const entries = deriveOnce((config: Config): readonly Entry[] =>
+  (config.mounts ?? []).map((mount, i) => {
     const pointer = `/mounts/${i}`;
     const options = parseMountOptions(mount.options ?? []);
     const { uidMappings = [], gidMappings = [] } = mount;
@@ -95,8 +96,8 @@ function entries(config: Config): Entry[] {
       options,
       ids: { pointer, option: options.idmap, uidMappings, gidMappings },
     };
-  });
-}
+  }),
+);
 
 const isReadonly = ({ attributes }: MountOptions): boolean => (attributes.set & MOUNT_ATTR.RDONLY) !== 0;
 

@@ -3,6 +3,7 @@
  *
  * Before: nothing; the shape is decided first. After: everything else, since all other container steps run in what is made here.
  */
+import { deriveOnce } from "../core/derive-once.ts";
 import { TsrunError } from "../core/errors.ts";
 import { point } from "../plan/encode.ts";
 import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
@@ -54,7 +55,7 @@ export function ownNamespaces(shape: ProcessShape): number {
 }
 
 /** Decides the process shape. Throws `config` when a type is named twice. */
-export function processShape(config: CompileInput["config"]): ProcessShape {
+export const processShape = deriveOnce((config: CompileInput["config"]): ProcessShape => {
   let created = 0;
   const joined: { type: NamespaceType; path: string }[] = [];
   const seen = new Set<string>();
@@ -75,7 +76,7 @@ export function processShape(config: CompileInput["config"]): ProcessShape {
     joined,
     fork: staged && (creates("pid") || joins("pid") || creates("time")),
   };
-}
+});
 
 /** The slot of a namespace that is joined by path. */
 export const namespaceSlot = (type: NamespaceType): string => `ns-${type}`;

@@ -49,6 +49,10 @@ describe("encodePlan", () => {
 
   test("refuses text with NUL, inexact integers and too many elements", () => {
     expect(() => encodePlan(plan({ kind: "gate.open", directory: "/a\0b", name: "gate" }))).toThrow(/NUL/);
+    const exec = { kind: "process.exec", program: "x", path: "", args: ["a", "b\0"], env: [], home: false } as const;
+    expect(() => encodePlan({ title: "t", host: [], container: [exec] })).toThrow(
+      "process.exec.args: text contains NUL",
+    );
     expect(() => encodePlan(plan({ kind: "process.oomScoreAdj", value: 2 ** 60 }))).toThrow(/exact integer/);
     expect(() => encodePlan(plan({ kind: "process.oomScoreAdj", value: 0.5 }))).toThrow(/exact integer/);
     const env = Array.from({ length: limits.elements + 1 }, () => "A=1");
@@ -59,6 +63,28 @@ describe("encodePlan", () => {
         container: [{ kind: "process.exec", program: "x", path: "", args: [], env, home: false }],
       }),
     ).toThrow(/elements/);
+  });
+
+  test.each([
+    ["ASCII", ["", "1", "12", "1234567", "12345678", "123456789", "", "x".repeat(20_000), "end"]],
+    ["other text", ["", "ä", "1234567", "€uro", "", "end"]],
+  ])("a list of texts of whatever length: %s", (_, texts) => {
+    const bytes = encodePlan({
+      title: "t",
+      host: [],
+      container: [{ kind: "process.exec", program: "x", path: "", args: texts, env: [], home: false }],
+    });
+    const record = view(bytes.subarray(HEADER_BYTES));
+    const list = 8 + 8 * Object.keys(vocabulary["process.exec"].fields).indexOf("args");
+    const [at, count] = [record.getUint32(list, true), record.getUint32(list + 4, true)];
+    const written = Array.from({ length: count }, (_, i) => {
+      const [from, length] = [record.getUint32(at + 8 * i, true), record.getUint32(at + 8 * i + 4, true)];
+      expect(from % 8).toBe(0);
+      const text = Buffer.from(bytes.subarray(HEADER_BYTES + from, HEADER_BYTES + from + length + 1)).toString();
+      expect(text.at(-1)).toBe("\0");
+      return text.slice(0, -1);
+    });
+    expect(written).toEqual(texts);
   });
 
   test("grows beyond its first buffer", () => {

@@ -14,6 +14,9 @@ export const PLAN_MAGIC = 0x314e_414c_5052_5354n; // "TSRPLAN1"
 export const HEADER_BYTES = 32;
 const NO_SLOT = 0xffff_ffff_ffff_ffffn;
 
+/** The NUL that ends a text and what fills the last 8 bytes, by the text's length modulo 8. */
+const paddings: readonly string[] = Array.from({ length: 8 }, (_, rest) => "\0".repeat(8 - rest));
+
 /** Grows by doubling; one buffer a plan, so that encoding costs no garbage per step. */
 class Writer {
   bytes = Buffer.alloc(16 * 1024);
@@ -41,6 +44,28 @@ class Writer {
     const at = this.reserve((count + 8) & ~7);
     this.bytes.write(value, at);
     this.reference(cell, start, at, count);
+  }
+
+  /** Writes texts and a list of where they are. Hundreds of names (seccomp) are one string for the encoder, not a call each. */
+  texts(cell: number, start: number, values: readonly string[], step: Step, name: string): void {
+    let at = this.list(cell, start, values.length, step, name);
+    const all = values.join("");
+    if (all.includes("\0") || Buffer.byteLength(all) !== all.length) {
+      for (const value of values) {
+        this.text(at, start, value, step, name);
+        at += 8;
+      }
+      return;
+    }
+    // ASCII: as many bytes as characters.
+    let heap = "";
+    for (const value of values) {
+      this.reference(at, start, this.length + heap.length, value.length);
+      heap += value + (paddings[value.length & 7] as string);
+      at += 8;
+    }
+    const where = this.reserve(heap.length); // which may be in another buffer then
+    this.bytes.write(heap, where, "latin1");
   }
 
   reference(cell: number, start: number, at: number, count: number): void {
@@ -117,15 +142,9 @@ function encodeField(
       writer.reference(cell, start, at, data.length);
       break;
     }
-    case "strs": {
-      const texts = value as readonly string[];
-      let at = writer.list(cell, start, texts.length, step, name);
-      for (const text of texts) {
-        writer.text(at, start, text, step, name);
-        at += 8;
-      }
+    case "strs":
+      writer.texts(cell, start, value as readonly string[], step, name);
       break;
-    }
     case "u64s": {
       const numbers = value as readonly (number | bigint)[];
       let at = writer.list(cell, start, numbers.length, step, name);
