@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { type Config, configSchema } from "../../spec-schemas/config.ts";
 import { compileCreate } from "../../src/compile/create.ts";
+import { plainOptions } from "../../src/compile/input.fixture.ts";
 import type { AbsPath, ContainerId } from "../../src/core/brands.ts";
 import { TsrunError } from "../../src/core/errors.ts";
 import type { HostFacts } from "../../src/host/facts.ts";
@@ -55,13 +56,8 @@ function compile(given: Config, facts: HostFacts): Compiled {
       config,
       facts,
       options: {
+        ...plainOptions,
         console: config.process?.terminal === true ? { kind: "socket", path: "/run/console.sock" } : { kind: "none" },
-        noPivot: false,
-        noNewKeyring: false,
-        preserveFds: 0,
-        pidfdSocket: undefined,
-        stateDirectory: "/run/tsrun/web" as AbsPath,
-        seccompCache: undefined,
       },
     });
     const steps: readonly Step[] = [...plan.host, ...plan.container];

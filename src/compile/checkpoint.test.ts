@@ -11,6 +11,7 @@ import type { Plan, Step } from "../plan/vocabulary.ts";
 import { type CheckpointInput, compileCheckpoint } from "./checkpoint.ts";
 import { compileCreate } from "./create.ts";
 import { externalMounts } from "./external-mounts.ts";
+import { plainOptions } from "./input.fixture.ts";
 import { compileRestore, type RestoreInput } from "./restore.ts";
 
 const file = join(__dirname, "golden/v2.host.json");
@@ -40,21 +41,12 @@ function configOf(edit: Edit = () => {}): Config {
   return made;
 }
 
-const createOptions = {
-  console: { kind: "none" },
-  noPivot: false,
-  noNewKeyring: false,
-  preserveFds: 0,
-  pidfdSocket: undefined,
-  stateDirectory: "/run/tsrun/web" as AbsPath,
-  seccompCache: undefined,
-} as const;
 const base = { id: containerId("web"), bundle: "/b" as AbsPath, rootfs: "/b/rootfs" as AbsPath, facts };
 const restoreOf = (config: Config, more: Partial<RestoreInput> = {}) =>
   compileRestore({
     ...base,
     config,
-    options: createOptions,
+    options: plainOptions,
     restore: { ...criuOptions, lsmProfile: undefined, lsmMountContext: undefined },
     criu: { program: "/usr/sbin/criu", configFile: "/c" },
     imagesFd: 20,
@@ -142,7 +134,7 @@ describe("restore", () => {
       };
     });
     const about = (steps: readonly Step[]): Step[] => steps.filter(({ kind }) => kind.startsWith("cgroup."));
-    const created = compileCreate({ ...base, config, options: createOptions });
+    const created = compileCreate({ ...base, config, options: plainOptions });
     const restored = restoreOf(config);
     expect(about([...restored.plan.host, ...restored.finish.host])).toEqual(about(created.plan.host));
     expect(restored.record).toEqual(created.record);
@@ -199,7 +191,7 @@ describe("restore", () => {
       (process as { terminal: boolean }).terminal = true;
     });
     expect(() => restoreOf(config)).toThrow("nobody takes the terminal");
-    const { plan } = restoreOf(config, { options: { ...createOptions, console: { kind: "socket", path: "/s" } } });
+    const { plan } = restoreOf(config, { options: { ...plainOptions, console: { kind: "socket", path: "/s" } } });
     expect(plan.host.filter(({ kind }) => kind === "criu.wait")).toEqual([
       expect.objectContaining({ console: "console" }),
       expect.objectContaining({ console: "console" }),

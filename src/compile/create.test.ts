@@ -15,6 +15,7 @@ import { defaultConfig } from "../lifecycle/spec-template.ts";
 import { encodePlan } from "../plan/encode.ts";
 import { renderPlan } from "../plan/render.ts";
 import { compileCreate } from "./create.ts";
+import { plainOptions } from "./input.fixture.ts";
 import type { CompileInput, CreateOptions } from "./input.ts";
 
 const folder = join(__dirname, "golden");
@@ -22,15 +23,7 @@ const facts = (name: string): HostFacts => {
   const file = join(folder, `${name}.host.json`);
   return hostFactsFromJson(readFileSync(file, "utf8"), file);
 };
-const options: CreateOptions = {
-  console: { kind: "none" },
-  noPivot: false,
-  noNewKeyring: false,
-  preserveFds: 0,
-  pidfdSocket: undefined,
-  stateDirectory: "/run/tsrun/web" as AbsPath,
-  seccompCache: "/run/tsrun/@seccomp" as AbsPath,
-};
+const options: CreateOptions = { ...plainOptions, seccompCache: "/run/tsrun/@seccomp" as AbsPath };
 const input = (host: string, config: Config, more: Partial<CreateOptions> = {}): CompileInput => ({
   id: containerId("web"),
   bundle: "/bundle" as AbsPath,

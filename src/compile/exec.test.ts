@@ -5,6 +5,7 @@ import type { Config } from "../../spec-schemas/config.ts";
 import { type AbsPath, containerId } from "../core/brands.ts";
 import { hostFactsFromJson } from "../host/facts-json.ts";
 import { defaultConfig } from "../lifecycle/spec-template.ts";
+import { plainOptions } from "./input.fixture.ts";
 import { renderPlan } from "../plan/render.ts";
 import {
   compileExec,
@@ -37,15 +38,7 @@ function ways(cgroups: readonly ExecCgroup[], entry: ExecInput["entry"]): string
     init: { pid: 7, startTime: 1n },
     cgroups,
     entry,
-    options: {
-      console: { kind: "none" },
-      noPivot: false,
-      noNewKeyring: false,
-      preserveFds: 0,
-      pidfdSocket: undefined,
-      stateDirectory: "/run/tsrun/web" as AbsPath,
-      seccompCache: undefined,
-    },
+    options: plainOptions,
   });
   return plan.host.flatMap((step) => {
     if (step.kind === "process.spawn") return [`spawn ${step.cgroup ?? "where tsrun is"}`];
@@ -99,15 +92,7 @@ function lines(process: Partial<ExecProcess>, own: Partial<NonNullable<Config["p
     init: { pid: 7, startTime: 70n },
     cgroups: [{ ...v2, hierarchy: "/sys/fs/cgroup" }],
     entry: "born",
-    options: {
-      console: { kind: "none" },
-      noPivot: false,
-      noNewKeyring: false,
-      preserveFds: 0,
-      pidfdSocket: undefined,
-      stateDirectory: "/run/tsrun/web" as AbsPath,
-      seccompCache: undefined,
-    },
+    options: plainOptions,
   };
   return renderPlan(compileExec(input).plan)
     .split("\n")

@@ -5,7 +5,7 @@ import { describe, expect, test } from "@jest/globals";
 import { configSchema } from "../../spec-schemas/config.ts";
 import { checkRules } from "../bundle/rules.ts";
 import { compileCreate } from "../compile/create.ts";
-import type { CreateOptions } from "../compile/input.ts";
+import { plainOptions } from "../compile/input.fixture.ts";
 import { type AbsPath, containerId } from "../core/brands.ts";
 import { hostFactsFromJson } from "../host/facts-json.ts";
 import { defaultConfig } from "../lifecycle/spec-template.ts";
@@ -63,15 +63,7 @@ function made({ rootless = false, volumes = [], overlay = {}, process, ...more }
     rootfs: "/bundle/rootfs" as AbsPath,
     config,
     facts: hostFactsFromJson(readFileSync(file, "utf8"), file),
-    options: {
-      console: { kind: "pair" },
-      noPivot: false,
-      noNewKeyring: false,
-      preserveFds: 0,
-      pidfdSocket: undefined,
-      stateDirectory: "/run/tsrun/web" as AbsPath,
-      seccompCache: undefined,
-    } satisfies CreateOptions,
+    options: { ...plainOptions, console: { kind: "pair" } },
   });
   return config;
 }

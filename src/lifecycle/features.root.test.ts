@@ -6,6 +6,7 @@ import { describe, expect, test } from "@jest/globals";
 import type { Config } from "../../spec-schemas/config.ts";
 import { featuresSchema } from "../../spec-schemas/features.ts";
 import { compileCreate } from "../compile/create.ts";
+import { plainOptions } from "../compile/input.fixture.ts";
 import { type AbsPath, containerId } from "../core/brands.ts";
 import type { HostFacts } from "../host/facts.ts";
 import { hostFactsFromJson } from "../host/facts-json.ts";
@@ -44,15 +45,7 @@ describe("what it says it can do changes the plan", () => {
         rootfs: "/b/rootfs" as AbsPath,
         config,
         facts,
-        options: {
-          console: { kind: "none" },
-          noPivot: false,
-          noNewKeyring: false,
-          preserveFds: 0,
-          pidfdSocket: undefined,
-          stateDirectory: "/run/tsrun/web" as AbsPath,
-          seccompCache: undefined,
-        },
+        options: plainOptions,
       }).plan,
     );
   const base = defaultConfig({ rootless: false });
