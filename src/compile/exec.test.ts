@@ -5,7 +5,6 @@ import type { Config } from "../../spec-schemas/config.ts";
 import { type AbsPath, containerId } from "../core/brands.ts";
 import { hostFactsFromJson } from "../host/facts-json.ts";
 import { defaultConfig } from "../lifecycle/spec-template.ts";
-import { plainOptions } from "./input.fixture.ts";
 import { renderPlan } from "../plan/render.ts";
 import {
   compileExec,
@@ -17,6 +16,7 @@ import {
   execCgroups,
   execProcess,
 } from "./exec.ts";
+import { plainOptions } from "./input.fixture.ts";
 import type { Place } from "./kill.ts";
 
 const file = join(__dirname, "golden/hybrid.host.json");
