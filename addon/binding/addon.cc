@@ -436,9 +436,9 @@ Napi::Value TerminalSize(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
-/// exit(status): ends the process without a clean-up of Node's or ours. What holds resources beyond the process has been
-/// closed, and output is written synchronously, so there is nothing left to do but to free memory, which the kernel does
-/// faster. A millisecond or two of every command.
+/// exit(status): ends the process without a clean-up of Node's or ours. What holds resources beyond the process has
+/// been closed, and output is written synchronously, so there is nothing left to do but to free memory, which the
+/// kernel does faster. A millisecond or two of every command.
 void Exit(const Napi::CallbackInfo& info) {
   if (info.Length() != 1 || !info[0].IsNumber()) {
     TypeError(info.Env(), "exit: status");
