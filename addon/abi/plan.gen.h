@@ -7,7 +7,7 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0xdc74298bu;
+inline constexpr uint32_t kVocabularyHash = 0x31238124u;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
@@ -278,7 +278,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
-    {"ns.open", 1, 3, {FieldType::kStr, FieldType::kU64, FieldType::kSlot}},
+    {"ns.open", 1, 4, {FieldType::kStr, FieldType::kU64, FieldType::kBool, FieldType::kSlot}},
     {"ns.openProcess", 1, 3, {FieldType::kU64, FieldType::kU64, FieldType::kSlot}},
     {"ns.join", 2, 2, {FieldType::kSlot, FieldType::kU64}},
     {"ns.unshare", 2, 1, {FieldType::kU64}},
@@ -780,16 +780,18 @@ struct GateOpen {
         name(r.str(1)) {}
 };
 
-/// Opens a namespace by path and checks its type (NS_GET_NSTYPE).
+/// Opens a namespace by path and checks its type (NS_GET_NSTYPE). `foreign`: it may not be the one that tsrun is in.
 struct NsOpen {
   static constexpr StepKind kKind = StepKind::kNsOpen;
   Str path;
   uint64_t type;
+  bool foreign;
   Slot slot;
   explicit NsOpen(const Record& r)
       : path(r.str(0)),
         type(r.u64(1)),
-        slot(r.slot(2)) {}
+        foreign(r.bool_(2)),
+        slot(r.slot(3)) {}
 };
 
 /// Opens a pidfd of a process whose namespaces are to be joined, after checking its start time.

@@ -255,8 +255,9 @@ export const vocabulary = {
   "ns.open": {
     code: 40,
     side: "host",
-    about: "Opens a namespace by path and checks its type (NS_GET_NSTYPE).",
-    fields: { path: "str", type: "u64:clone", slot: "slot" },
+    about:
+      "Opens a namespace by path and checks its type (NS_GET_NSTYPE). `foreign`: it may not be the one that tsrun is in.",
+    fields: { path: "str", type: "u64:clone", foreign: "bool", slot: "slot" },
   },
   "ns.openProcess": {
     code: 41,
