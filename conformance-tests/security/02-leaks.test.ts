@@ -3,7 +3,7 @@
  * container or an exec'd process.
  */
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { type Config, RUNTIME, Sandbox } from "../harness.ts";
@@ -55,6 +55,39 @@ describe("a working directory that is a descriptor of the runtime's", () => {
   });
 });
 
+test("a directory that the caller hands to the program is none to begin in, whatever way leads to it", () => {
+  const ways = ["/proc/self/fd/3", "/proc/thread-self/fd/3", "/tmp/way", "/tmp/way/etc"];
+  const handed = (bundle: string, ...args: string[]) =>
+    spawnSync("sh", ["-c", 'exec 3</; exec "$@"', "sh", RUNTIME, "--root", box.root, ...args], {
+      encoding: "utf8",
+      cwd: bundle,
+      env: { PATH: process.env.PATH },
+    });
+  const link = (at: string) => symlinkSync("/proc/self/fd/3", join(at, "rootfs/tmp/way"));
+  for (const way of ways) {
+    const bundle = box.bundle(look(), (config, at) => {
+      writable(config);
+      link(at);
+      config.process.cwd = way;
+    });
+    const result = handed(bundle, "run", "--preserve-fds", "1", "--bundle", bundle, box.id());
+    expect(result).toMatchObject({ stdout: "", stderr: expect.stringMatching(/outside|too many symbolic links|getcwd/) });
+    expect(result.status).not.toBe(0);
+  }
+  const id = box.id();
+  const bundle = box.bundle("sleep 1000", (config, at) => {
+    writable(config);
+    link(at);
+  });
+  box.ok(["run", "--detach", "--bundle", bundle, id]);
+  for (const way of ways) {
+    const result = handed(bundle, "exec", "--preserve-fds", "1", "--cwd", way, id, "sh", "-c", look());
+    expect(result).toMatchObject({ stdout: "", stderr: expect.stringMatching(/outside|too many symbolic links|getcwd/) });
+    expect(result.status).not.toBe(0);
+  }
+  box.ok(["delete", "--force", id]);
+});
+
 describe("descriptors", () => {
   /** Numbers and targets; the last one is the listing's own. */
   const list =
@@ -97,6 +130,24 @@ describe("descriptors", () => {
     expect(run().stdout).toMatch(/^0 1 2 3 $/); // 3 is the listing's own
     expect(run("--preserve-fds", "1").stdout).toMatch(/^0 1 2 3 4 $/);
   });
+});
+
+test("a neighbour with the same rights as a tsrun-init that waits may not even look at it", () => {
+  const victim = box.id();
+  box.ok(["create", "--bundle", box.bundle("sleep 1000"), victim]);
+  const { pid } = box.state(victim);
+  const script = [
+    "id -u",
+    "for p in cwd root exe ns/net fd/0 fd/1 fd/2 fd/3; do readlink /proc/1/$p && echo followed $p; done",
+    "for p in environ maps mem; do (head -c 1 </proc/1/$p) >/dev/null && echo read $p; done",
+    // The same of a process of its own: where nothing holds against it, it works.
+    "sleep 1000 & for p in cwd root exe; do readlink /proc/$!/$p; done; kill $!",
+  ].join("\n");
+  const { stdout } = box.container(["sh", "-c", script], (config) => {
+    config.linux.namespaces.find(({ type }: { type: string }) => type === "pid").path = `/proc/${pid}/ns/pid`;
+  });
+  expect(stdout).toMatch(/^0\n\/\n\/\n\/bin\/\S+\n$/);
+  box.ok(["delete", "--force", victim]);
 });
 
 test("a neighbour with every right finds no way to the host in a tsrun-init that waits, nor in an exec that comes in", () => {

@@ -205,7 +205,7 @@ export function completeProcess(own: ExecProcess | undefined, given: ExecProcess
  */
 function ownNull(process: ExecProcess, config: CompileInput["config"], userNamespace: boolean): ContainerStep[] {
   if (process.terminal === true || userNamespace || !setsUpDev(config)) return [];
-  return [{ kind: "root.open", path: "/" }, { kind: "device.reopenNull" }];
+  return [{ kind: "device.reopenNull" }];
 }
 
 const INIT_SLOT = "init";
