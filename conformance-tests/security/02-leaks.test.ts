@@ -71,7 +71,10 @@ test("a directory that the caller hands to the program is none to begin in, what
       config.process.cwd = way;
     });
     const result = handed(bundle, "run", "--preserve-fds", "1", "--bundle", bundle, box.id());
-    expect(result).toMatchObject({ stdout: "", stderr: expect.stringMatching(/outside|too many symbolic links|getcwd/) });
+    expect(result).toMatchObject({
+      stdout: "",
+      stderr: expect.stringMatching(/outside|too many symbolic links|getcwd/),
+    });
     expect(result.status).not.toBe(0);
   }
   const id = box.id();
@@ -82,7 +85,10 @@ test("a directory that the caller hands to the program is none to begin in, what
   box.ok(["run", "--detach", "--bundle", bundle, id]);
   for (const way of ways) {
     const result = handed(bundle, "exec", "--preserve-fds", "1", "--cwd", way, id, "sh", "-c", look());
-    expect(result).toMatchObject({ stdout: "", stderr: expect.stringMatching(/outside|too many symbolic links|getcwd/) });
+    expect(result).toMatchObject({
+      stdout: "",
+      stderr: expect.stringMatching(/outside|too many symbolic links|getcwd/),
+    });
     expect(result.status).not.toBe(0);
   }
   box.ok(["delete", "--force", id]);
