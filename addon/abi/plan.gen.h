@@ -511,7 +511,7 @@ struct SyncWait {
       : point(r.u64(0)) {}
 };
 
-/// Clones a child with these namespace flags (straight into the cgroup of the slot, if given) that executes tsrun-init, which runs the container list. The caller's descriptors 3 to 2 + keepFds stay open in it.
+/// Clones a child with these namespace flags (straight into the cgroup of the slot, if given) that executes tsrun-init, which runs the container list. The caller's descriptors 3 to 2 + keepFds stay open in it, and of the slots those that the container list names.
 struct ProcessSpawn {
   static constexpr StepKind kKind = StepKind::kProcessSpawn;
   uint64_t clone_flags;
@@ -656,7 +656,7 @@ struct ProcessExec {
         home(r.bool_(4)) {}
 };
 
-/// Marks every file descriptor from this number on close-on-exec, and keeps those between 3 and it open for the program.
+/// Marks every file descriptor from this number on close-on-exec, keeps those between 3 and it open for the program, and closes what only earlier steps needed: the root, a procfs, the null device.
 struct FdsCloseOnExec {
   static constexpr StepKind kKind = StepKind::kFdsCloseOnExec;
   uint64_t first;
@@ -806,7 +806,7 @@ struct NsOpenProcess {
         slot(r.slot(2)) {}
 };
 
-/// setns to the namespace of the slot, or, for a pidfd, to all of the process's namespaces of these types.
+/// setns to the namespace of the slot, or, for a pidfd, to all of the process's namespaces of these types. Closes it.
 struct NsJoin {
   static constexpr StepKind kKind = StepKind::kNsJoin;
   Slot slot;

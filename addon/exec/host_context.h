@@ -1,6 +1,7 @@
 #pragma once
 #include <sys/types.h>
 
+#include <bitset>
 #include <functional>
 #include <string>
 #include <vector>
@@ -27,6 +28,7 @@ struct HostContext {
   Fault fault;
   Slots slots;
   uint32_t slot_count = 0;
+  std::bitset<abi::kMaxSlots> container_slots; // those that a step of the container's names
   /// v1 cgroups (their `tasks` files) that process.spawn clones in: cgroup.enter.
   struct EnteredCgroup {
     UniqueFd tasks;

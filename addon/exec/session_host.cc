@@ -33,6 +33,23 @@ void Session::Rollback() {
     ctx_.undo.back()();
 }
 
+namespace {
+
+/// The slots that the container's steps name.
+std::bitset<abi::kMaxSlots> ContainerSlots(const PlanView& view) {
+  std::bitset<abi::kMaxSlots> named;
+  abi::Record record(view.first_container);
+  for (uint32_t i = 0; i < view.container_steps; i++, record = record.next()) {
+    const abi::StepInfo& info = abi::kStepInfo[record.header().kind];
+    for (int field = 0; field < info.field_count; field++)
+      if (info.fields[field] == abi::FieldType::kSlot && !record.slot(field).none())
+        named.set(record.slot(field).number); // below kMaxSlots: verified
+  }
+  return named;
+}
+
+} // namespace
+
 /// Makes what both sides map: the sealed plan and the control page. Nothing of the host is changed yet.
 Status Session::Prepare(const char* plan, size_t bytes, const Fault& fault) {
   PlanView view;
@@ -40,6 +57,7 @@ Status Session::Prepare(const char* plan, size_t bytes, const Fault& fault) {
   Unmap();
   ctx_.slots.clear();
   ctx_.slot_count = view.slots;
+  ctx_.container_slots = ContainerSlots(view);
   ctx_.control_bytes = sizeof(Control) + sizeof(StepReport) * (view.host_steps + view.container_steps);
   if (view.container_steps > 0) {
     TSRUN_TRY(SealedMemfd("tsrun-plan", plan, bytes, ctx_.plan_fd));

@@ -161,7 +161,7 @@ export function compileCreate(input: CompileInput): Compiled {
     ...sysctlSteps(input, shape),
     ...pathSteps(input),
     ...(process === undefined
-      ? gate
+      ? [{ kind: "fds.closeOnExec", first: 3 } as const, ...gate]
       : finishSteps(
           {
             process,
