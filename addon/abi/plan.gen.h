@@ -7,7 +7,7 @@
 
 namespace tsrun::abi {
 
-inline constexpr uint32_t kVocabularyHash = 0xdc74298bu;
+inline constexpr uint32_t kVocabularyHash = 0x31238124u;
 inline constexpr uint32_t kMaxPlanBytes = 16777216;
 inline constexpr uint32_t kMaxSteps = 4096;
 inline constexpr uint32_t kMaxSlots = 512;
@@ -278,7 +278,7 @@ inline constexpr StepInfo kStepInfo[kMaxStepCode + 1] = {
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
     {nullptr, 0, 0, {}},
-    {"ns.open", 1, 3, {FieldType::kStr, FieldType::kU64, FieldType::kSlot}},
+    {"ns.open", 1, 4, {FieldType::kStr, FieldType::kU64, FieldType::kBool, FieldType::kSlot}},
     {"ns.openProcess", 1, 3, {FieldType::kU64, FieldType::kU64, FieldType::kSlot}},
     {"ns.join", 2, 2, {FieldType::kSlot, FieldType::kU64}},
     {"ns.unshare", 2, 1, {FieldType::kU64}},
@@ -511,7 +511,7 @@ struct SyncWait {
       : point(r.u64(0)) {}
 };
 
-/// Clones a child with these namespace flags (straight into the cgroup of the slot, if given) that executes tsrun-init, which runs the container list. The caller's descriptors 3 to 2 + keepFds stay open in it.
+/// Clones a child with these namespace flags (straight into the cgroup of the slot, if given) that executes tsrun-init, which runs the container list. The caller's descriptors 3 to 2 + keepFds stay open in it, and of the slots those that the container list names.
 struct ProcessSpawn {
   static constexpr StepKind kKind = StepKind::kProcessSpawn;
   uint64_t clone_flags;
@@ -656,7 +656,7 @@ struct ProcessExec {
         home(r.bool_(4)) {}
 };
 
-/// Marks every file descriptor from this number on close-on-exec, and keeps those between 3 and it open for the program.
+/// Marks every file descriptor from this number on close-on-exec, keeps those between 3 and it open for the program, and closes what only earlier steps needed: the root, a procfs, the null device.
 struct FdsCloseOnExec {
   static constexpr StepKind kKind = StepKind::kFdsCloseOnExec;
   uint64_t first;
@@ -780,16 +780,18 @@ struct GateOpen {
         name(r.str(1)) {}
 };
 
-/// Opens a namespace by path and checks its type (NS_GET_NSTYPE).
+/// Opens a namespace by path and checks its type (NS_GET_NSTYPE). `foreign`: it may not be the one that tsrun is in.
 struct NsOpen {
   static constexpr StepKind kKind = StepKind::kNsOpen;
   Str path;
   uint64_t type;
+  bool foreign;
   Slot slot;
   explicit NsOpen(const Record& r)
       : path(r.str(0)),
         type(r.u64(1)),
-        slot(r.slot(2)) {}
+        foreign(r.bool_(2)),
+        slot(r.slot(3)) {}
 };
 
 /// Opens a pidfd of a process whose namespaces are to be joined, after checking its start time.
@@ -804,7 +806,7 @@ struct NsOpenProcess {
         slot(r.slot(2)) {}
 };
 
-/// setns to the namespace of the slot, or, for a pidfd, to all of the process's namespaces of these types.
+/// setns to the namespace of the slot, or, for a pidfd, to all of the process's namespaces of these types. Closes it.
 struct NsJoin {
   static constexpr StepKind kKind = StepKind::kNsJoin;
   Slot slot;

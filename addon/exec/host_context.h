@@ -1,6 +1,7 @@
 #pragma once
 #include <sys/types.h>
 
+#include <bitset>
 #include <functional>
 #include <string>
 #include <vector>
@@ -22,8 +23,12 @@ struct HostContext {
   UniqueFd control_fd;   // the shared mapping
   Control* control = nullptr;
   size_t control_bytes = 0;
+  // As in the mapping, which tsrun-init could change.
+  uint32_t host_steps = 0, container_steps = 0;
+  Fault fault;
   Slots slots;
   uint32_t slot_count = 0;
+  std::bitset<abi::kMaxSlots> container_slots; // those that a step of the container's names
   /// v1 cgroups (their `tasks` files) that process.spawn clones in: cgroup.enter.
   struct EnteredCgroup {
     UniqueFd tasks;
@@ -56,6 +61,9 @@ struct HostContext {
 #define TSRUN_DECLARE(Kind) Status Run(HostContext& ctx, const abi::Kind& step);
 TSRUN_HOST_STEPS(TSRUN_DECLARE)
 #undef TSRUN_DECLARE
+
+/// Takes over a failure that tsrun-init has told of, whatever its texts end in.
+void KeepFailure(HostContext& ctx, const Failure& failure);
 
 /// Waits for the next message of tsrun-init. A failure of the container is kept in the context. Op::kPeer when the
 /// other side ended without a word.

@@ -33,6 +33,23 @@ void Session::Rollback() {
     ctx_.undo.back()();
 }
 
+namespace {
+
+/// The slots that the container's steps name.
+std::bitset<abi::kMaxSlots> ContainerSlots(const PlanView& view) {
+  std::bitset<abi::kMaxSlots> named;
+  abi::Record record(view.first_container);
+  for (uint32_t i = 0; i < view.container_steps; i++, record = record.next()) {
+    const abi::StepInfo& info = abi::kStepInfo[record.header().kind];
+    for (int field = 0; field < info.field_count; field++)
+      if (info.fields[field] == abi::FieldType::kSlot && !record.slot(field).none())
+        named.set(record.slot(field).number); // below kMaxSlots: verified
+  }
+  return named;
+}
+
+} // namespace
+
 /// Makes what both sides map: the sealed plan and the control page. Nothing of the host is changed yet.
 Status Session::Prepare(const char* plan, size_t bytes, const Fault& fault) {
   PlanView view;
@@ -40,21 +57,25 @@ Status Session::Prepare(const char* plan, size_t bytes, const Fault& fault) {
   Unmap();
   ctx_.slots.clear();
   ctx_.slot_count = view.slots;
+  ctx_.container_slots = ContainerSlots(view);
   ctx_.control_bytes = sizeof(Control) + sizeof(StepReport) * (view.host_steps + view.container_steps);
   if (view.container_steps > 0) {
     TSRUN_TRY(SealedMemfd("tsrun-plan", plan, bytes, ctx_.plan_fd));
     TSRUN_TRY(DataMemfd("tsrun-control", ctx_.control_fd));
     if (ftruncate(ctx_.control_fd.get(), static_cast<off_t>(ctx_.control_bytes)) != 0)
       return Status::Fail(Op::kWrite, errno, "control memfd");
+    // Cut short by whoever else has it, reading it would end us (SIGBUS).
+    if (fcntl(ctx_.control_fd.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW) != 0)
+      return Status::Fail(Op::kFcntl, errno, "control memfd");
   }
   const int fd = view.container_steps > 0 ? ctx_.control_fd.get() : -1;
   void* mapping = mmap(nullptr, ctx_.control_bytes, PROT_READ | PROT_WRITE,
                        fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
   if (mapping == MAP_FAILED) return Status::Fail(Op::kMmap, errno, "control memfd");
   ctx_.control = static_cast<Control*>(mapping);
-  ctx_.control->host_steps = view.host_steps;
-  ctx_.control->container_steps = view.container_steps;
-  ctx_.control->fault = fault;
+  ctx_.control->host_steps = ctx_.host_steps = view.host_steps;
+  ctx_.control->container_steps = ctx_.container_steps = view.container_steps;
+  ctx_.control->fault = ctx_.fault = fault;
   return Status::Ok();
 }
 
@@ -115,8 +136,8 @@ Status Session::Commit() {
 
 std::vector<StepReport> Session::ContainerReports() const {
   if (ctx_.control == nullptr) return {};
-  const StepReport* first = ctx_.control->reports + ctx_.control->host_steps;
-  return {first, first + ctx_.control->container_steps};
+  const StepReport* first = ctx_.control->reports + ctx_.host_steps;
+  return {first, first + ctx_.container_steps};
 }
 
 } // namespace tsrun

@@ -18,8 +18,16 @@ constexpr int kMaxArguments = 8192;
 constexpr int kMaxFds = 1024;
 
 /// What of the caller's environment must not reach a privileged Node: it would load code or read files of their choice.
+/// OPENSSL_CONF names libraries to load, which Node's OpenSSL does before its first line of JavaScript. The last lines
+/// are what glibc itself takes from no one when a program gets privileges (sysdeps/generic/unsecvars.h).
 bool Dangerous(const char* entry) {
-  static const char* const kPrefixes[] = {"NODE_", "LD_", "GLIBC_TUNABLES=", "MALLOC_", "TSRUN_LAUNCH=", "UV_", "V8_"};
+  static const char* const kPrefixes[] = {
+      "NODE_",        "V8_",           "UV_",         "ICU_",         "OPENSSL_",
+      "SSL_",         "SIMDUTF_",      "WATCH_",      "LD_",          "MALLOC_",
+      "GLIBC_",       "TSRUN_LAUNCH=", "GCONV_PATH=", "GETCONF_DIR=", "HOSTALIASES=",
+      "LOCALDOMAIN=", "LOCPATH=",      "NIS_PATH=",   "NLSPATH=",     "RESOLV_HOST_CONF=",
+      "RES_OPTIONS=", "TMPDIR=",       "TZDIR=",
+  };
   for (const char* prefix : kPrefixes)
     if (strncmp(entry, prefix, strlen(prefix)) == 0) return true;
   return false;

@@ -101,7 +101,9 @@ Status Run(InitContext& ctx, const abi::DeviceBind& step) {
                     {.type = static_cast<mode_t>(step.type), .number = sys::DeviceNumber(step.major, step.minor)});
 }
 
-Status Run(InitContext& ctx, const abi::DeviceReopenNull&) {
+namespace {
+
+Status ReopenNull(InitContext& ctx) {
   const Device null = {.type = S_IFCHR, .number = sys::DeviceNumber(1, 3)};
   UniqueFd own;
   for (int fd = 0; fd < 3; fd++) {
@@ -124,6 +126,18 @@ Status Run(InitContext& ctx, const abi::DeviceReopenNull&) {
     if (dup3(own.get(), fd, 0) < 0) return Status::Fail(Op::kFcntl, errno, "standard stream", fd);
   }
   return Status::Ok();
+}
+
+} // namespace
+
+Status Run(InitContext& ctx, const abi::DeviceReopenNull&) {
+  if (ctx.root.valid()) return ReopenNull(ctx);
+  // An exec'd process has joined a container whose root is its own already.
+  ctx.root.reset(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!ctx.root.valid()) return Status::Fail(Op::kOpen, errno, "/");
+  const Status status = ReopenNull(ctx);
+  ctx.root.reset();
+  return status;
 }
 
 } // namespace tsrun

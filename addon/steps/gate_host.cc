@@ -77,8 +77,7 @@ Status Run(HostContext& ctx, const abi::GateOpen& step) {
   }
   if (static_cast<size_t>(got) != sizeof message || message.type != MessageType::kFailure)
     return Status::Fail(Op::kVerify, EPROTO, "gate message");
-  ctx.container_failed = true;
-  ctx.container_failure = message.failure;
+  KeepFailure(ctx, message.failure);
   return Status::Fail(Op::kPeer, EPIPE, "container");
 }
 

@@ -24,9 +24,11 @@ bool IsOwnUserNamespace(int fd) {
 
 Status Run(InitContext& ctx, const abi::NsJoin& step) {
   const int fd = ctx.slots.get(step.slot);
-  if (setns(fd, static_cast<int>(step.types)) == 0) return Status::Ok();
-  const int err = errno;
-  if (err == EINVAL && step.types == CLONE_NEWUSER && IsOwnUserNamespace(fd)) return Status::Ok();
+  const bool joined = setns(fd, static_cast<int>(step.types)) == 0;
+  const int err = joined ? 0 : errno;
+  const bool own = err == EINVAL && step.types == CLONE_NEWUSER && IsOwnUserNamespace(fd);
+  ctx.slots.put(step.slot, UniqueFd());
+  if (joined || own) return Status::Ok();
   return Status::Fail(Op::kSetns, err, "", static_cast<int64_t>(step.types));
 }
 

@@ -1,4 +1,5 @@
 #include <csignal>
+#include <initializer_list>
 #include <linux/keyctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -96,7 +97,11 @@ Status Run(InitContext& ctx, const abi::ProcessCwd& step) {
   return Status::Ok();
 }
 
-Status Run(InitContext&, const abi::FdsCloseOnExec& step) {
+Status Run(InitContext& ctx, const abi::FdsCloseOnExec& step) {
+  // What the set-up needed, and what comes after it does not. A tsrun-init that waits at its gate is seen by those who
+  // share its pid namespace; with CAP_SYS_PTRACE they would get at a procfs that nothing is masked in.
+  for (UniqueFd* fd : {&ctx.root, &ctx.proc, &ctx.null_device, &ctx.empty})
+    fd->reset();
   constexpr unsigned kCloexec = 4; // CLOSE_RANGE_CLOEXEC, Linux 5.11
   const auto first = static_cast<unsigned>(step.first);
   if (sys::CloseRange(first, ~0u, kCloexec) == 0) return Status::Ok();

@@ -41,6 +41,9 @@ struct Child {
 
 [[noreturn]] void ChildMain(void* argument) {
   Child& child = *static_cast<Child*>(argument);
+  // Whatever our caller has left open and Node has not marked: a tsrun-init that waits would hold it where others look
+  // at it (Linux 5.11; before, fds.closeOnExec has it end with execve at least).
+  sys::CloseRange(3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
   for (size_t i = 0; i < child.keep_count; i++)
     fcntl(child.keep[i], F_SETFD, 0);
   for (int fd = 0; fd < child.caller_fds_end; fd++)
@@ -223,9 +226,8 @@ Status Run(HostContext& ctx, const abi::ProcessSpawn& step) {
   control.slot_count = ctx.slot_count;
   std::vector<int> keep = {ctx.control_fd.get(), ctx.plan_fd.get(), theirs.get()};
   for (uint32_t i = 0; i < abi::kMaxSlots; i++) {
-    // Never a directory of the host's cgroups (CVE-2024-21626).
-    const bool cgroup = !step.cgroup.none() && step.cgroup.number == i;
-    control.slots[i] = i < ctx.slot_count && !cgroup ? ctx.slots.at(i).get() : -1;
+    // Nothing that it does not use, such as a directory of the host's cgroups (CVE-2024-21626).
+    control.slots[i] = i < ctx.slot_count && ctx.container_slots[i] ? ctx.slots.at(i).get() : -1;
     if (control.slots[i] >= 0) keep.push_back(control.slots[i]);
   }
 

@@ -29,18 +29,26 @@ Status ReceiveOrEnd(HostContext& ctx, Message& message, bool& end) {
   if (end) return Status::Ok();
   if (static_cast<size_t>(got) < kShortMessage) return Status::Fail(Op::kVerify, EPROTO, "sync message");
   if (message.type == MessageType::kFault) {
+    if (ctx.fault.mode != FaultMode::kKillHost || ctx.fault.side != FailureSide::kContainer)
+      return Status::Fail(Op::kVerify, EPROTO, "sync message");
     kill(getpid(), SIGKILL); // a test asked for our death at this step of the container
   }
   if (message.type == MessageType::kFailure) {
     if (static_cast<size_t>(got) != sizeof message) return Status::Fail(Op::kVerify, EPROTO, "sync message");
-    ctx.container_failed = true;
-    ctx.container_failure = message.failure;
+    KeepFailure(ctx, message.failure);
     return Status::Fail(Op::kPeer, EPIPE, "container");
   }
   return Status::Ok();
 }
 
 } // namespace
+
+void KeepFailure(HostContext& ctx, const Failure& failure) {
+  ctx.container_failed = true;
+  ctx.container_failure = failure;
+  ctx.container_failure.path[Status::kPathBytes - 1] = '\0';
+  ctx.container_failure.text[Status::kTextBytes - 1] = '\0';
+}
 
 Status ReceiveMessage(HostContext& ctx, Message& message) {
   bool end = false;
@@ -82,8 +90,7 @@ Status Run(HostContext& ctx, const abi::ProcessWaitExec&) {
   TSRUN_TRY(ReceiveOrEnd(ctx, message, end));
   if (!end) return Status::Fail(Op::kVerify, EPROTO, "message instead of execve");
   // tsrun-init ended before it came to its last step, and could not say why.
-  const Control& control = *ctx.control;
-  if (control.reports[control.host_steps + control.container_steps - 1].state == StepState::kNotRun)
+  if (ctx.control->reports[ctx.host_steps + ctx.container_steps - 1].state == StepState::kNotRun)
     return HowItEnded(ctx);
   // Close-on-exec closed the socket, whatever became of the program since. Not to be waited for: it may run for ever.
   ctx.sync.reset();

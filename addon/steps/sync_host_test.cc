@@ -37,8 +37,9 @@ struct Peer {
     ctx.pidfd.reset(sys::PidfdOpen(child, 0));
     memory = std::make_unique<char[]>(sizeof(Control) + 2 * sizeof(StepReport));
     ctx.control = reinterpret_cast<Control*>(memory.get());
-    ctx.control->host_steps = 1;
-    ctx.control->container_steps = 1;
+    ctx.host_steps = ctx.container_steps = 1;
+    // What the other side could write there is not looked at.
+    ctx.control->host_steps = ctx.control->container_steps = UINT32_MAX / 2;
   }
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
@@ -91,6 +92,28 @@ TEST(WhatItSaidLastCountsMoreThanWhatItDidNotRead) {
   Message message;
   CHECK(ReceiveMessage(peer.ctx, message).op == Op::kPeer);
   CHECK(peer.ctx.container_failed && peer.ctx.container_failure.err == ENOENT);
+}
+
+TEST(TextsThatDoNotEndAreEnded) {
+  Message failure{};
+  failure.type = MessageType::kFailure;
+  memset(failure.failure.path, 'p', sizeof failure.failure.path);
+  memset(failure.failure.text, 't', sizeof failure.failure.text);
+  Peer peer(&failure);
+  Message message;
+  CHECK(ReceiveMessage(peer.ctx, message).op == Op::kPeer);
+  CHECK(strnlen(peer.ctx.container_failure.path, Status::kPathBytes) == Status::kPathBytes - 1);
+  CHECK(strnlen(peer.ctx.container_failure.text, Status::kTextBytes) == Status::kTextBytes - 1);
+  peer.End();
+}
+
+TEST(OurDeathIsNobodysToAskForButATests) {
+  Message fault{};
+  fault.type = MessageType::kFault;
+  Peer peer(&fault);
+  Message message;
+  CHECK(ReceiveMessage(peer.ctx, message).op == Op::kVerify);
+  peer.End();
 }
 
 TEST(AnEndBeforeExecveIsNoExecve) {

@@ -3,7 +3,7 @@
  * container or an exec'd process.
  */
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { type Config, RUNTIME, Sandbox } from "../harness.ts";
@@ -55,6 +55,45 @@ describe("a working directory that is a descriptor of the runtime's", () => {
   });
 });
 
+test("a directory that the caller hands to the program is none to begin in, whatever way leads to it", () => {
+  const ways = ["/proc/self/fd/3", "/proc/thread-self/fd/3", "/tmp/way", "/tmp/way/etc"];
+  const handed = (bundle: string, ...args: string[]) =>
+    spawnSync("sh", ["-c", 'exec 3</; exec "$@"', "sh", RUNTIME, "--root", box.root, ...args], {
+      encoding: "utf8",
+      cwd: bundle,
+      env: { PATH: process.env.PATH },
+    });
+  const link = (at: string) => symlinkSync("/proc/self/fd/3", join(at, "rootfs/tmp/way"));
+  for (const way of ways) {
+    const bundle = box.bundle(look(), (config, at) => {
+      writable(config);
+      link(at);
+      config.process.cwd = way;
+    });
+    const result = handed(bundle, "run", "--preserve-fds", "1", "--bundle", bundle, box.id());
+    expect(result).toMatchObject({
+      stdout: "",
+      stderr: expect.stringMatching(/outside|too many symbolic links|getcwd/),
+    });
+    expect(result.status).not.toBe(0);
+  }
+  const id = box.id();
+  const bundle = box.bundle("sleep 1000", (config, at) => {
+    writable(config);
+    link(at);
+  });
+  box.ok(["run", "--detach", "--bundle", bundle, id]);
+  for (const way of ways) {
+    const result = handed(bundle, "exec", "--preserve-fds", "1", "--cwd", way, id, "sh", "-c", look());
+    expect(result).toMatchObject({
+      stdout: "",
+      stderr: expect.stringMatching(/outside|too many symbolic links|getcwd/),
+    });
+    expect(result.status).not.toBe(0);
+  }
+  box.ok(["delete", "--force", id]);
+});
+
 describe("descriptors", () => {
   /** Numbers and targets; the last one is the listing's own. */
   const list =
@@ -99,24 +138,53 @@ describe("descriptors", () => {
   });
 });
 
-test("a neighbour with every right finds no way to the host in a tsrun-init that waits, nor in an exec that comes in", () => {
+test("a neighbour with the same rights as a tsrun-init that waits may not even look at it", () => {
   const victim = box.id();
   box.ok(["create", "--bundle", box.bundle("sleep 1000"), victim]);
   const { pid } = box.state(victim);
   const script = [
-    "for p in cwd root; do readlink /proc/1/$p; cat /proc/1/$p/$1/secret; done",
-    "for fd in /proc/1/fd/*; do echo fd $(readlink $fd); cat $fd/secret $fd/../secret $fd/$1/secret; done 2>/dev/null",
+    "id -u",
+    "for p in cwd root exe ns/net fd/0 fd/1 fd/2 fd/3; do readlink /proc/1/$p && echo followed $p; done",
+    "for p in environ maps mem; do (head -c 1 </proc/1/$p) >/dev/null && echo read $p; done",
+    // The same of a process of its own: where nothing holds against it, it works.
+    "sleep 1000 & for p in cwd root exe; do readlink /proc/$!/$p; done; kill $!",
   ].join("\n");
-  const { stdout } = box.container(["sh", "-c", script, "sh", box.work], (config) => {
+  const { stdout } = box.container(["sh", "-c", script], (config) => {
+    config.linux.namespaces.find(({ type }: { type: string }) => type === "pid").path = `/proc/${pid}/ns/pid`;
+  });
+  expect(stdout).toMatch(/^0\n\/\n\/\n\/bin\/\S+\n$/);
+  box.ok(["delete", "--force", victim]);
+});
+
+test("a neighbour with every right finds no way to the host in a tsrun-init that waits", () => {
+  const victim = box.id();
+  // What tsrun-init has needed on its way: its own procfs, masks, a null device. And what the caller has lying about, far
+  // from what any program looks through.
+  const bundle = box.bundle("sleep 1000", (config) => {
+    config.linux.sysctl = { "net.ipv4.conf.lo.forwarding": "1" };
+    config.linux.maskedPaths = ["/proc/kcore", "/etc/passwd", "/sys/firmware", "/proc/acpi"];
+  });
+  const script = 'exec 42<. 420<. </dev/null; exec "$@"';
+  const args = ["-c", script, "bash", RUNTIME, "--root", box.root, "create", "--bundle", bundle, victim];
+  expect(spawnSync("bash", args, { cwd: box.work, stdio: "ignore" }).status).toBe(0);
+  const { pid } = box.state(victim);
+  const look = [
+    "for p in cwd root; do readlink /proc/1/$p; cat /proc/1/$p/$1/secret; done",
+    "for fd in /proc/1/fd/*; do echo fd $(readlink $fd)",
+    // Opened, not written to.
+    "(: >>$fd/sys/kernel/core_pattern) && echo it is a procfs without masks",
+    "cat $fd/secret $fd/../secret $fd/$1/secret; done 2>/dev/null",
+  ].join("\n");
+  const { stdout } = box.container(["sh", "-c", look, "sh", box.work], (config) => {
     for (const set of ["bounding", "effective", "permitted"])
       config.process.capabilities[set].push("CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH");
     config.linux.namespaces.find(({ type }: { type: string }) => type === "pid").path = `/proc/${pid}/ns/pid`;
   });
+  box.ok(["delete", "--force", victim]);
   expect(stdout).not.toContain("host secret");
+  expect(stdout).not.toContain("procfs without masks");
   const fds = stdout.split("\n").filter((line) => line.startsWith("fd "));
   expect(fds.length).toBeGreaterThan(3);
-  // Its sockets and memory; mounts of its own, such as the first masked directory; the caller's standard streams.
-  for (const fd of fds)
-    expect(fd).toMatch(/^fd (socket:|pipe:|anon_inode:|\/memfd:|\/dev\/null|\/$|\/proc\/|.*\/std(in|out|err))/);
-  box.ok(["delete", "--force", victim]);
+  // The standard streams, which are the container's null device; its sockets, and memory.
+  for (const fd of fds) expect(fd).toMatch(/^fd (socket:|pipe:|anon_inode:|\/memfd:|\/dev\/null$)/);
 });

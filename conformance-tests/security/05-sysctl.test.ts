@@ -1,9 +1,13 @@
-/** Row 5 of docs/security.md (CVE-2019-16884, CVE-2025-52881): a write to /proc is redirected by what the image has there. */
+/**
+ * Row 5 of docs/security.md (CVE-2019-16884, CVE-2025-52881): a write to /proc is redirected by what the image has there, or
+ * reaches the host because a namespace of "the container's" is the host's own.
+ */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { type Config, Sandbox } from "../harness.ts";
+import { type Config, isTsrun, RUNTIME, Sandbox } from "../harness.ts";
 
 let box: Sandbox;
 /** A file of the host's that the write must not reach. */
@@ -43,4 +47,40 @@ test.each<[string, (rootfs: string) => string]>([
   expect({ stdout, stderr }).toEqual({ stdout: "1\n", stderr: "" });
   expect(readFileSync(victim, "utf8")).toBe("untouched");
   if (_ === "a file") expect(readFileSync(join(bundle, "rootfs", FILE), "utf8")).toBe("untouched");
+});
+
+const onTsrun = isTsrun ? test : test.skip; // skipped: of these runc refuses the sysctl only
+/** Each would write what is there already: nothing changes where the attack succeeds. */
+onTsrun.each<[string, string, (config: Config) => void]>([
+  [
+    "a sysctl",
+    "network",
+    (config) => {
+      config.linux.sysctl = { [KEY]: readFileSync(`/${FILE}`, "utf8").trim() };
+    },
+  ],
+  ["a host name", "uts", (config) => (config.hostname = hostname())],
+  [
+    "a root",
+    "mount",
+    (config) => {
+      // Or the attack's pivot_root would move the machine's root: in the copy that unshare makes it is the copy's.
+      config.linux.maskedPaths = config.linux.readonlyPaths = [];
+    },
+  ],
+])("%s is not set in a %s namespace that is the host's own by path", (_, type, edit) => {
+  const bundle = box.bundle("true", (config) => {
+    delete config.hostname;
+    config.mounts = config.mounts.filter(({ type }: { type: string }) => type !== "sysfs");
+    const file = { network: "net", uts: "uts", mount: "mnt" }[type];
+    config.linux.namespaces.find((each: { type: string }) => each.type === type).path = `/proc/self/ns/${file}`;
+    edit(config);
+  });
+  const result = spawnSync(
+    "unshare",
+    ["--mount", "--propagation", "private", RUNTIME, "--root", box.root, "run", "--bundle", bundle, box.id()],
+    { encoding: "utf8", env: { PATH: process.env.PATH } },
+  );
+  expect(result).toMatchObject({ status: 1, stdout: "" });
+  expect(result.stderr).toContain("it is the host's own namespace");
 });

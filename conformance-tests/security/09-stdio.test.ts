@@ -2,8 +2,8 @@
 import { spawnSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
-import { type Config, RUNTIME, Sandbox } from "../harness.ts";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { type Config, isTsrun, RUNTIME, Sandbox } from "../harness.ts";
 
 let box: Sandbox;
 beforeAll(() => {
@@ -67,6 +67,56 @@ test("a container's root that changes the mode of its standard input changes not
   );
   expect(run(bundle, false).stdout).toBe("600\n");
   expect(owner(hostNull)).toBe(before);
+});
+
+describe("of an exec'd process", () => {
+  let id: string;
+  const hostile = (config: Config): void => {
+    config.root.readonly = false;
+    for (const set of ["bounding", "effective", "permitted"])
+      config.process.capabilities[set].push("CAP_CHOWN", "CAP_FOWNER", "CAP_MKNOD");
+  };
+  beforeEach(() => {
+    id = box.id();
+    box.ok(["run", "--detach", "--bundle", box.bundle("sleep 1000", hostile), id]);
+  });
+  afterEach(() => {
+    box.ok(["delete", "--force", id]);
+  });
+  function exec(script: string) {
+    const null_ = openSync(hostNull, "r+");
+    try {
+      return spawnSync(RUNTIME, ["--root", box.root, "exec", id, "sh", "-c", script], {
+        encoding: "utf8",
+        stdio: [null_, "pipe", "pipe"],
+        env: { PATH: process.env.PATH },
+      });
+    } finally {
+      closeSync(null_);
+    }
+  }
+  const onTsrun = isTsrun ? test : test.skip; // skipped: peers hand the caller's own to exec
+
+  onTsrun("the null device is the container's, and its mode is not the host's", () => {
+    const before = owner(hostNull);
+    const { stdout } = exec(
+      "stat -L -c %d:%i /proc/self/fd/0 /dev/null; chmod 600 /proc/self/fd/0; stat -L -c %a /dev/null",
+    );
+    const [stdin, null_, mode] = stdout.split("\n");
+    expect(stdin).toBe(null_);
+    expect(mode).toBe("600");
+    expect(owner(hostNull)).toBe(before);
+  });
+
+  onTsrun.each(["ln -s zero null", "mknod null c 1 5", "mkfifo null", "true"])(
+    "what a container has put in its place is not taken for it: %s",
+    (make) => {
+      box.ok(["exec", id, "sh", "-c", `cd /dev && rm null && ${make}`], { suffix: "-2" });
+      const { status, stdout, stderr } = exec("echo ran");
+      expect({ status, stdout }).toEqual({ status: 255, stdout: "" });
+      expect(stderr).toContain("dev/null");
+    },
+  );
 });
 
 test("an image's /dev/null that is something else is not opened, not made and not given away", () => {

@@ -39,7 +39,7 @@ onTsrun("a hook that says and hears without end is ended by its timeout, and its
   expect(stderr.length).toBeLessThan(4096);
 });
 
-onTsrun("a config.json and a process file have a bound", () => {
+onTsrun("a config.json has a bound, whoever reads it", () => {
   const bundle = box.bundle("true");
   const huge = join(box.work, "huge.json");
   expect(spawnSync("truncate", ["-s", "1T", huge]).status).toBe(0);
@@ -47,4 +47,25 @@ onTsrun("a config.json and a process file have a bound", () => {
     status: 1,
     stderr: expect.stringContaining("is larger than"),
   });
+  for (const make of ["truncate -s 1T", "mkfifo"]) {
+    const file = join(bundle, "config.json");
+    expect(spawnSync("sh", ["-c", `rm -f ${file}; ${make} ${file}`]).status).toBe(0);
+    for (const verb of [["validate"], ["plan"], ["run", "--bundle"]]) {
+      const { status, stderr } = box.run([...verb, bundle, ...(verb[0] === "run" ? [box.id()] : [])]);
+      expect(status).toBe(1);
+      expect(stderr).toMatch(/config\.json is (larger than|not a regular file)/);
+    }
+  }
+});
+
+onTsrun("so has the process file of exec", () => {
+  const id = box.id();
+  const huge = join(box.work, "huge-process.json");
+  expect(spawnSync("truncate", ["-s", "1T", huge]).status).toBe(0);
+  box.ok(["run", "--detach", "--bundle", box.bundle("sleep 1000"), id]);
+  expect(box.run(["exec", "--process", huge, id], { suffix: "-2" })).toMatchObject({
+    status: 255,
+    stderr: expect.stringContaining("is larger than"),
+  });
+  box.ok(["delete", "--force", id]);
 });

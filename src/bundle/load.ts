@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync, realpathSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, statSync } from "node:fs";
 import { basename, isAbsolute, join, resolve } from "node:path";
 import type { Config, Process, Resources } from "../../spec-schemas/config.ts";
 import { accept, REFUSED, type Shape } from "../../spec-schemas/shape.ts";
@@ -30,7 +30,9 @@ function reason(error: unknown): string {
 function readBounded(path: string | number, regular: boolean): string {
   let fd: number;
   try {
-    fd = typeof path === "number" ? path : openSync(path, "r");
+    // A fifo without a writer must not keep us from saying that it is none.
+    const flags = regular ? constants.O_RDONLY | constants.O_NONBLOCK : constants.O_RDONLY;
+    fd = typeof path === "number" ? path : openSync(path, flags);
   } catch (error) {
     throw new TsrunError("config", `cannot read ${path}: ${reason(error)}`);
   }
@@ -50,6 +52,9 @@ function readBounded(path: string | number, regular: boolean): string {
     if (fd !== path) closeSync(fd);
   }
 }
+
+/** The text of a config.json. Throws `config`: also for one that is too large, or no regular file. */
+export const readConfig = (path: string): string => readBounded(path, true);
 
 function parse(file: string, text: string): unknown {
   try {
@@ -125,7 +130,7 @@ export function loadBundle(directory: string, configFile = "config.json"): Bundl
     throw new TsrunError("config", `bundle ${directory}: ${reason(error)}`);
   }
   const path = isAbsolute(configFile) ? configFile : join(bundle, configFile);
-  const text = readBounded(path, true);
+  const text = readConfig(path);
   const file = basename(path);
   const config = check(file, text, parse(file, text), configFormat);
   return { bundle: bundle as AbsPath, rootfs: findRootfs(bundle, config), config, text };

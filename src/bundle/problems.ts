@@ -1,4 +1,5 @@
 import { TsrunError } from "../core/errors.ts";
+import { printable } from "../core/printable.ts";
 import { type Position, pointerOf, positionsOf } from "./json.ts";
 
 /** Something wrong with a configuration. A warning does not stop anything. */
@@ -124,7 +125,7 @@ export function formatProblems(file: string, problems: readonly LocatedProblem[]
     .map((problem) => {
       const hint = problem.suggestion === undefined ? "" : ` (did you mean ${JSON.stringify(problem.suggestion)}?)`;
       const warning = problem.severity === "warning" ? "warning: " : "";
-      const pointer = problem.pointer === "" ? "" : `${problem.pointer}: `;
+      const pointer = problem.pointer === "" ? "" : `${printable(problem.pointer)}: `;
       return `${file}:${problem.line}:${problem.column}: ${warning}${pointer}found ${problem.found}, wanted ${problem.wanted}${hint}`;
     })
     .join("\n");

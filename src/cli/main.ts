@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { type CgroupManager, cgroupManagers } from "../compile/input.ts";
 import type { AbsPath } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
+import { printableLines } from "../core/printable.ts";
 import { inUserNamespace } from "../host/user-namespace.ts";
 import type { Context } from "../lifecycle/context.ts";
 import { type Log, type LogOptions, openLog, writeAll } from "../log/log.ts";
@@ -110,13 +111,16 @@ function unknownCommand(name: string): TsrunError {
 function report(error: unknown, log: Log, logFile: string | undefined): void {
   const known = error instanceof TsrunError;
   const message = known ? error.message : `internal error: ${error instanceof Error ? error.stack : String(error)}`;
-  const advice = known && error.advice !== undefined ? `  ${error.advice}\n` : "";
+  const advice = known && error.advice !== undefined ? `  ${printableLines(error.advice)}\n` : "";
   try {
     log.error(message);
     // As runc: with a log the callers show our standard error under a heading of their own.
-    if (logFile !== undefined) writeAll(2, `${message}\n`);
+    if (logFile !== undefined) writeAll(2, `${printableLines(message)}\n`);
   } catch (broken) {
-    writeAll(2, `tsrun: ${message}\ntsrun: ${broken instanceof Error ? broken.message : String(broken)}\n`);
+    writeAll(
+      2,
+      `tsrun: ${printableLines(message)}\ntsrun: ${broken instanceof Error ? broken.message : String(broken)}\n`,
+    );
   }
   writeAll(2, advice);
 }

@@ -1,4 +1,5 @@
 /** Progress of unpacking on standard error: bars on a terminal, elsewhere a line for each thing that is done. */
+import { printable } from "../core/printable.ts";
 import type { Progress } from "../image/options.ts";
 import { writeAll } from "../log/log.ts";
 
@@ -7,8 +8,10 @@ const REDRAW_MS = 100;
 const BAR_COLUMNS = 24;
 
 /** A digest's beginning, or the end of a path. */
-const nameOf = (what: string): string =>
-  what.startsWith("sha256:") ? what.slice(7, 19) : what.length > 40 ? `…${what.slice(-39)}` : what;
+const nameOf = (name: string): string => {
+  const what = printable(name);
+  return what.startsWith("sha256:") ? what.slice(7, 19) : what.length > 40 ? `…${what.slice(-39)}` : what;
+};
 
 const amount = (bytes: number): string =>
   bytes < 1024 ** 2 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 1024 ** 2).toFixed(1)} MiB`;

@@ -83,7 +83,7 @@ export function compileCreate(input: CompileInput): Compiled {
   const host: HostStep[] = [
     // All that can fail without a trace comes first.
     ...hookOutputSteps(["prestart", "createRuntime", "createContainer", "startContainer"], hooks, container),
-    ...openNamespaces(shape),
+    ...openNamespaces(shape, config),
     ...connectConsole(process, options.console),
     ...seccomp.host,
     ...mountHostSteps(input),
@@ -161,7 +161,7 @@ export function compileCreate(input: CompileInput): Compiled {
     ...sysctlSteps(input, shape),
     ...pathSteps(input),
     ...(process === undefined
-      ? gate
+      ? [{ kind: "fds.closeOnExec", first: 3 } as const, ...gate]
       : finishSteps(
           {
             process,

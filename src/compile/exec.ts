@@ -12,6 +12,7 @@ import { connectConsole, openConsole } from "./console.ts";
 import { keepsOriginalGroups } from "./identity.ts";
 import type { CompileInput, ConsoleSize, CreateOptions } from "./input.ts";
 import type { Place } from "./kill.ts";
+import { setsUpDev } from "./mounts.ts";
 import { hasNamespace, isCreated, namespaceFlags, ownNamespaces, processShape } from "./namespaces.ts";
 import { finishSteps, keyringSteps, oomSteps, type ProcessSpec } from "./process.ts";
 import { joinSteps, type Resctrl } from "./resctrl.ts";
@@ -198,6 +199,15 @@ export function completeProcess(own: ExecProcess | undefined, given: ExecProcess
   };
 }
 
+/**
+ * A /dev/null of the caller's on a standard stream is the host's file, and the container's root could change its mode; in
+ * its place comes the container's, as in create. Root of a user namespace can change neither, and has the host's in its /dev.
+ */
+function ownNull(process: ExecProcess, config: CompileInput["config"], userNamespace: boolean): ContainerStep[] {
+  if (process.terminal === true || userNamespace || !setsUpDev(config)) return [];
+  return [{ kind: "device.reopenNull" }];
+}
+
 const INIT_SLOT = "init";
 const CGROUP_SLOT = "cgroup";
 
@@ -263,6 +273,7 @@ export function compileExec(input: ExecInput): { readonly plan: Plan; readonly w
     ...keyringSteps(id, userNamespace, options.noNewKeyring, process, facts),
     { kind: "process.setsid" },
     ...openConsole(process, options.console, false),
+    ...ownNull(process, config, userNamespace),
     ...finishSteps(
       {
         process,

@@ -5,6 +5,7 @@
  */
 import { deriveOnce } from "../core/derive-once.ts";
 import { TsrunError } from "../core/errors.ts";
+import { sysctlKey, sysctlNamespace } from "../core/sysctl.ts";
 import { point } from "../plan/encode.ts";
 import type { ContainerStep, HostStep } from "../plan/vocabulary.ts";
 import { idMap } from "./identity.ts";
@@ -81,12 +82,22 @@ export const processShape = deriveOnce((config: CompileInput["config"]): Process
 /** The slot of a namespace that is joined by path. */
 export const namespaceSlot = (type: NamespaceType): string => `ns-${type}`;
 
-/** Host, before process.spawn: opens every namespace that is joined by path, checked for its type. */
-export function openNamespaces(shape: ProcessShape): HostStep[] {
+/**
+ * Host, before process.spawn: opens every namespace that is joined by path, checked for its type; and for not being the host's
+ * own under another name, where something is set in it for the container: names, sysctls (as runc), the root.
+ */
+export function openNamespaces(shape: ProcessShape, config: CompileInput["config"]): HostStep[] {
+  const set = new Set<NamespaceType>(["mount"]);
+  if ((config.hostname ?? "") !== "" || (config.domainname ?? "") !== "") set.add("uts");
+  for (const name of Object.keys(config.linux?.sysctl ?? {})) {
+    const type = sysctlNamespace(sysctlKey(name));
+    if (type !== undefined) set.add(type);
+  }
   return shape.joined.map(({ type, path }) => ({
     kind: "ns.open",
     path,
     type: namespaceFlags[type],
+    foreign: set.has(type),
     slot: namespaceSlot(type),
   }));
 }

@@ -96,7 +96,7 @@ export function compileRestore(input: RestoreInput): CompiledRestore {
     cgroups.systemd === undefined ? cgroups.join.filter(({ kind }) => kind === "cgroup.join") : cgroups.join;
   const host: HostStep[] = [
     ...hookOutputSteps(["prestart", "createRuntime"], hooks, container),
-    ...openNamespaces(shape),
+    ...openNamespaces(shape, config),
     ...console,
     { kind: "criu.connect", slot: CRIU_SLOT },
     ...resctrl.before,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
+import { printable } from "../core/printable.ts";
 import type { Explanation, Item } from "./item.ts";
-import { printable } from "./printable.ts";
 import { explanationToJson, explanationToText } from "./text.ts";
 
 const items: Item[] = [

@@ -1,7 +1,8 @@
 /** What explain prints. Nothing of it can do more to a terminal than write. */
+
+import { printable } from "../core/printable.ts";
 import { differences } from "./explain.ts";
 import { type Explanation, type Item, sections, type Value, type Verdict } from "./item.ts";
-import { printable } from "./printable.ts";
 
 /** What stands before a line: a difference is to be seen without colours, too. */
 const marks: Readonly<Record<Verdict, string>> = {

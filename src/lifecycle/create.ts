@@ -162,11 +162,15 @@ export function checkPreservedFds(launch: LaunchState, count: number): void {
 /** Where the pid file is written before it has its name: for the journal. */
 export const temporaryOf = (pidFile: string, id: string): string => `${pidFile}.tsrun-${id}`;
 
-/** Writes the pid by rename: whoever sees the file sees the whole number. Throws `usage`. */
+/**
+ * Writes the pid by rename: whoever sees the file sees the whole number. The file under the temporary name is always one of
+ * ours: a link that somebody has put there leads nowhere (attack row 16). Throws `usage`.
+ */
 export function writePidFile(path: string, pid: number, id: string): void {
   const temporary = temporaryOf(path, id);
   try {
-    writeFileSync(temporary, String(pid), { mode: 0o644 });
+    rmSync(temporary, { force: true });
+    writeFileSync(temporary, String(pid), { mode: 0o644, flag: "wx" });
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });

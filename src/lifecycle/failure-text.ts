@@ -1,6 +1,7 @@
 /** The message of a failed step, from the fixed record that the executor returns (docs/errors.md). */
 import { errnoText, errnoWords } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
+import { printable } from "../core/printable.ts";
 import type { StepFailure } from "../native/native.ts";
 import { renderFields } from "../plan/render.ts";
 import type { Plan, Step } from "../plan/vocabulary.ts";
@@ -14,8 +15,13 @@ export function throwFailure(plan: Plan, failure: StepFailure): never {
   });
 }
 
-/** `create web: step 14 mount.bind: open_tree /srv/data: ENOENT (no such file or directory)`. */
-export function failureText(plan: Plan, failure: StepFailure): string {
+/**
+ * `create web: step 14 mount.bind: open_tree /srv/data: ENOENT (no such file or directory)`. What the record names may come
+ * from an image: it begins no line. A hook's output and CRIU's words have lines of their own.
+ */
+export function failureText(plan: Plan, found: StepFailure): string {
+  const ownLines = found.kind === "hook.run" || found.op === "criu";
+  const failure = { ...found, path: printable(found.path), text: ownLines ? found.text : printable(found.text) };
   const { side, index, kind, op } = failure;
   // The program's own faults in the words of runc, which podman, conmon and people look for.
   if (op === "lookup") return `${plan.title}: ${lookupText(failure)}`;

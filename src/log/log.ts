@@ -2,6 +2,7 @@
 import { openSync, writeSync } from "node:fs";
 import { reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
+import { printable, printableLines } from "../core/printable.ts";
 
 export interface Log {
   debug(message: string): void;
@@ -30,7 +31,7 @@ const timestamp = (): string => `${new Date().toISOString().slice(0, 19)}Z`;
  */
 export function openLog(options: LogOptions): Log {
   const { file } = options;
-  const plain = (prefix: string) => (message: string) => writeAll(2, `tsrun: ${prefix}${message}\n`);
+  const plain = (prefix: string) => (message: string) => writeAll(2, `tsrun: ${prefix}${printableLines(message)}\n`);
   if (file === undefined) {
     return {
       debug: options.debug ? plain("debug: ") : () => {},
@@ -71,10 +72,10 @@ function openFile(file: string, options: LogOptions): Log {
   );
 }
 
-/** `time="…" level=error msg="…"`, from pino's line. */
+/** `time="…" level=error msg="…"`, from pino's line. What JSON leaves as it is would still reach a terminal. */
 function textLine(line: string): string {
   const { time, level, msg } = JSON.parse(line) as { time: string; level: string; msg: string };
-  return `time="${time}" level=${level} msg=${JSON.stringify(msg)}\n`;
+  return `time="${time}" level=${level} msg=${printable(JSON.stringify(msg))}\n`;
 }
 
 /** Writes all of a text, also into a pipe that somebody made non-blocking. */

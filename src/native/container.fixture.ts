@@ -202,7 +202,7 @@ export class ContainerFixture {
     const waits = input.config.linux?.netDevices !== undefined;
     const host: HostStep[] = [
       ...(request.hostFirst ?? []),
-      ...openNamespaces(shape),
+      ...openNamespaces(shape, input.config),
       ...mountHostSteps(input),
       ...rootHostSteps(input),
       { kind: "process.spawn", cloneFlags: shape.spawnFlags, cgroup: null, keepFds: 0 },

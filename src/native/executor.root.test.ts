@@ -43,6 +43,37 @@ describe("the executor", () => {
     session.close();
   });
 
+  test("refuses lengths and places that reach out of a record (CVE-2021-43784), and does nothing", () => {
+    const path = join(directory, "appended");
+    const list = (): Uint8Array =>
+      encode([], [{ kind: "process.exec", program: "/a", path: "", args: ["a", "b"], env: [], home: false }]);
+    const text = (): Uint8Array => encode([{ kind: "file.append", path, slot: null }]);
+    const RECORD = 32;
+    const cell = (index: number): number => RECORD + 8 + 8 * index;
+    const broken: readonly (readonly [what: string, bytes: Uint8Array, edit: (view: DataView) => void])[] = [
+      ["a text's length that overflows", text(), (view) => view.setUint32(cell(0) + 4, 0xffff_ffff, true)],
+      ["a text longer than its record", text(), (view) => view.setUint32(cell(0) + 4, 1000, true)],
+      ["a text that does not end where it says", text(), (view) => view.setUint32(cell(0) + 4, 3, true)],
+      ["a text before its record", text(), (view) => view.setUint32(cell(0), 0, true)],
+      ["a text behind its record", text(), (view) => view.setUint32(cell(0), 0xffff_fff8, true)],
+      ["a slot that is none of the plan's", text(), (view) => view.setBigUint64(cell(1), 7n, true)],
+      ["a record longer than the plan", text(), (view) => view.setUint32(RECORD + 4, 0xffff_fff8, true)],
+      ["a record of nothing", text(), (view) => view.setUint32(RECORD + 4, 0, true)],
+      ["a kind that is none", text(), (view) => view.setUint16(RECORD, 0xffff, true)],
+      ["more steps than there are", text(), (view) => view.setUint32(16, 0xffff_ffff, true)],
+      ["a list whose bytes overflow", list(), (view) => view.setUint32(cell(2) + 4, 0x2000_0001, true)],
+      ["a list behind its record", list(), (view) => view.setUint32(cell(2), 0xffff_fff8, true)],
+      ["a list out of step", list(), (view) => view.setUint32(cell(2), view.getUint32(cell(2), true) + 4, true)],
+    ];
+    const session = openSession();
+    for (const [what, bytes, edit] of broken) {
+      edit(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+      expect({ what, ...session.execute(bytes).failure }).toMatchObject({ what, side: "host", op: "verify" });
+    }
+    expect(existsSync(path)).toBe(false);
+    session.close();
+  });
+
   test("runs both lists to the sync points and reports each step's time", () => {
     const session = openSession();
     const outcome = session.execute(

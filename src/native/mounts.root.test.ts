@@ -634,7 +634,7 @@ describe("cgroup file systems", () => {
       cgroup: hybrid,
       places: v1.map((name) => place(`/sys/fs/cgroup/${name}`, 1, "/")),
       mounts: [...defaultMounts, { ...mount, options: ["rw"] }],
-      script: `cat /proc/self/mountinfo; mkdir /sys/fs/cgroup/${v1[0]}/x`,
+      script: `cat /proc/self/mountinfo; mkdir /sys/fs/cgroup/${v1[0]}/x && rmdir /sys/fs/cgroup/${v1[0]}/x`,
     });
     expect(mountAt(output, `/sys/fs/cgroup/${v1[0]}`)?.options).toContain("ro");
     expect(output).toContain("Read-only file system");

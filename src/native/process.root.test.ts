@@ -135,7 +135,7 @@ describe("process shapes", () => {
     const input = { config: of, facts } as Parameters<typeof enterNamespaces>[1];
     return program(
       [
-        ...openNamespaces(shape),
+        ...openNamespaces(shape, of),
         { ...spawn, cloneFlags: shape.spawnFlags } as HostStep,
         ...serveNamespaces(shape, input),
       ],

@@ -94,7 +94,15 @@ class SharedHost {
   request(request: ContainerRequest): ContainerRequest {
     return {
       ...request,
-      hostFirst: [{ kind: "ns.open", path: `/proc/${this.pid}/ns/mnt`, type: namespaceFlags.mount, slot: "host" }],
+      hostFirst: [
+        {
+          kind: "ns.open",
+          path: `/proc/${this.pid}/ns/mnt`,
+          type: namespaceFlags.mount,
+          foreign: true,
+          slot: "host",
+        },
+      ],
       first: [
         { kind: "ns.join", slot: "host", types: namespaceFlags.mount },
         { kind: "ns.unshare", types: namespaceFlags.mount },

@@ -81,7 +81,7 @@ export const vocabulary = {
     code: 10,
     side: "host",
     about:
-      "Clones a child with these namespace flags (straight into the cgroup of the slot, if given) that executes tsrun-init, which runs the container list. The caller's descriptors 3 to 2 + keepFds stay open in it.",
+      "Clones a child with these namespace flags (straight into the cgroup of the slot, if given) that executes tsrun-init, which runs the container list. The caller's descriptors 3 to 2 + keepFds stay open in it, and of the slots those that the container list names.",
     fields: { cloneFlags: "u64:clone", cgroup: "slot", keepFds: "u64" },
   },
   "process.fork": {
@@ -168,7 +168,7 @@ export const vocabulary = {
     code: 25,
     side: "container",
     about:
-      "Marks every file descriptor from this number on close-on-exec, and keeps those between 3 and it open for the program.",
+      "Marks every file descriptor from this number on close-on-exec, keeps those between 3 and it open for the program, and closes what only earlier steps needed: the root, a procfs, the null device.",
     fields: { first: "u64" },
   },
   "keyring.join": {
@@ -255,8 +255,9 @@ export const vocabulary = {
   "ns.open": {
     code: 40,
     side: "host",
-    about: "Opens a namespace by path and checks its type (NS_GET_NSTYPE).",
-    fields: { path: "str", type: "u64:clone", slot: "slot" },
+    about:
+      "Opens a namespace by path and checks its type (NS_GET_NSTYPE). `foreign`: it may not be the one that tsrun is in.",
+    fields: { path: "str", type: "u64:clone", foreign: "bool", slot: "slot" },
   },
   "ns.openProcess": {
     code: 41,
@@ -267,7 +268,8 @@ export const vocabulary = {
   "ns.join": {
     code: 42,
     side: "container",
-    about: "setns to the namespace of the slot, or, for a pidfd, to all of the process's namespaces of these types.",
+    about:
+      "setns to the namespace of the slot, or, for a pidfd, to all of the process's namespaces of these types. Closes it.",
     fields: { slot: "slot", types: "u64:clone" },
   },
   "ns.unshare": { code: 43, side: "container", about: "unshare of these namespaces.", fields: { types: "u64:clone" } },

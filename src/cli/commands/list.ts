@@ -1,4 +1,5 @@
 import { TsrunError } from "../../core/errors.ts";
+import { printable } from "../../core/printable.ts";
 import { list, type StateOutput } from "../../lifecycle/state.ts";
 import { writeAll } from "../../log/log.ts";
 import { defineCommand } from "../command.ts";
@@ -26,7 +27,14 @@ export const command = defineCommand({
 function table(all: readonly StateOutput[]): string {
   const rows = [
     ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"],
-    ...all.map(({ id, pid, status, bundle, created, owner }) => [id, String(pid), status, bundle, created, owner]),
+    ...all.map(({ id, pid, status, bundle, created, owner }) => [
+      id,
+      String(pid),
+      status,
+      printable(bundle),
+      created,
+      owner,
+    ]),
   ];
   const widths = [0, 1, 2, 3, 4].map((column) => Math.max(9, ...rows.map((row) => row[column]?.length ?? 0)) + 3);
   return rows.map((row) => `${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("")}\n`).join("");

@@ -4,6 +4,7 @@ import { compileCreate } from "../../compile/create.ts";
 import { containerId } from "../../core/brands.ts";
 import { reasonOf } from "../../core/errno.ts";
 import { TsrunError } from "../../core/errors.ts";
+import { printableLines } from "../../core/printable.ts";
 import { hostFactsFromJson, hostFactsToJson } from "../../host/facts-json.ts";
 import { readHostFacts } from "../../host/read.ts";
 import { writeAll } from "../../log/log.ts";
@@ -57,7 +58,7 @@ export const command = defineCommand({
       },
     });
     for (const warning of warnings) context.log.warn(warning);
-    writeAll(1, options.json ? `${planToJson(plan)}\n` : renderPlan(plan));
+    writeAll(1, options.json ? `${planToJson(plan)}\n` : printableLines(renderPlan(plan)));
     return 0;
   },
 });
