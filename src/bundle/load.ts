@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync, realpathSync, statSync } from "node:fs";
 import { basename, isAbsolute, join, resolve } from "node:path";
 import type { Config, Process, Resources } from "../../spec-schemas/config.ts";
+import type { SeccompProfile } from "../../spec-schemas/seccomp-profile.ts";
 import { accept, REFUSED, type Shape } from "../../spec-schemas/shape.ts";
 import { configShape, processShape, resourcesShape } from "../../spec-schemas/shapes.gen.ts";
 import type { AbsPath } from "../core/brands.ts";
@@ -8,6 +9,7 @@ import { TsrunError } from "../core/errors.ts";
 import { JsonSyntaxError, parseJson, positionAt } from "./json.ts";
 import { configError, locate, type Problem, problemOfIssue } from "./problems.ts";
 import { checkProcessRules, checkResourceRules, checkRules } from "./rules.ts";
+import { checkSeccompProfileRules } from "./seccomp-profile-rules.ts";
 
 /** Largest config.json or process file, in bytes: a hundred times what the largest callers write. */
 export const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
@@ -71,7 +73,8 @@ interface Schema<T> {
 
 /** What a file must be. */
 interface Format<T> {
-  readonly shape: Shape;
+  /** Undefined where zod is fast enough. */
+  readonly shape: Shape | undefined;
   schema(): Schema<T>;
   rules(value: T): Problem[];
 }
@@ -91,13 +94,20 @@ const resourcesFormat: Format<Resources> = {
   schema: () => schemas().resourcesSchema,
   rules: checkResourceRules,
 };
+const seccompProfileFormat: Format<SeccompProfile> = {
+  shape: undefined,
+  schema: () =>
+    (require("../../spec-schemas/seccomp-profile.ts") as typeof import("../../spec-schemas/seccomp-profile.ts"))
+      .seccompProfileSchema,
+  rules: checkSeccompProfileRules,
+};
 
 /** zod with its schemas is evaluated only for what is wrong: to say why. */
 const schemas = (): typeof import("../../spec-schemas/config.ts") => require("../../spec-schemas/config.ts");
 
 /** A value that the schema accepts. Throws with every problem at once. */
 function checkShape<T>(file: string, text: string, value: unknown, { shape, schema }: Format<T>): T {
-  const accepted = accept(shape, value);
+  const accepted = shape === undefined ? REFUSED : accept(shape, value);
   if (accepted !== REFUSED) return accepted as T;
   const result = schema().safeParse(value);
   if (result.success) return result.data;
@@ -157,6 +167,12 @@ export function loadResources(path: string): Resources {
   const text = path === "-" ? readBounded(0, false) : readBounded(path, false);
   const file = path === "-" ? "standard input" : path;
   return check(file, text, parse(file, text), resourcesFormat);
+}
+
+/** Loads a seccomp profile: linux.seccomp of a config.json, or the form of docker and podman. */
+export function loadSeccompProfile(path: string): SeccompProfile {
+  const text = readBounded(path, false);
+  return check(path, text, parse(path, text), seccompProfileFormat);
 }
 
 /** Checks the resources of update's options, as those of a file. */
