@@ -56,7 +56,30 @@ describe("validateConfig", () => {
   });
 
   test("a syntax error has its line and column", () => {
-    expect(lines('{\n "a": 1,\n}')).toBe('config.json:3:1: found unexpected "}", wanted a string, wanted JSON');
+    expect(lines('{\n "a": 1,\n}')).toBe('config.json:3:1: found unexpected "}", wanted a string');
+  });
+
+  test("a character that cannot be seen is shown by its number", () => {
+    expect(lines("\ufeff{}")).toBe('config.json:1:1: found unexpected "\\ufeff", wanted a value');
+  });
+
+  test.each([
+    ["99999999999999999999999", "found 99999999999999999999999, wanted a smaller number"],
+    ["1e400", "found a number that is too large, wanted a smaller number"],
+    ["4294967296", "found 4294967296, wanted at most 4294967295"],
+    ["-1", "found -1, wanted at least 0"],
+    ["1.5", "found 1.5, wanted an integer"],
+    ['"1"', 'found "1", wanted a number'],
+  ])("a uid of %s is refused for what it is", (uid, message) => {
+    const text = JSON.stringify({ ...good, process: { ...good.process, user: { uid: "UID", gid: 0 } } });
+    expect(lines(text.replace('"UID"', uid))).toMatch(new RegExp(`: /process/user/uid: ${message}$`));
+  });
+
+  test("a root file system that is missing is told of: it may come later", () => {
+    const problems = validateConfig(JSON.stringify(good), (path) => `${path} is not there`);
+    expect(formatProblems("config.json", problems)).toBe(
+      'config.json:1:31: warning: /root/path: found "rootfs", wanted a directory by the time of create: rootfs is not there',
+    );
   });
 
   test("suggests names and values that were probably meant", () => {
@@ -178,6 +201,24 @@ describe("loadBundle", () => {
     }
     writeFileSync(join(work, "bad.json"), "{");
     expect(() => loadBundle(work, "bad.json")).toThrow(/bad\.json:1:2/);
+  });
+
+  test("takes UTF-8 only, since a replacement would name another file", () => {
+    const file = join(work, "latin1.json");
+    writeFileSync(file, Buffer.from('{"a": "\ufffd\u00e9",\n "path": "\xe9"}', "utf8"));
+    expect(() => loadProcess(file)).toThrow(/\/cwd/);
+    const bytes = Buffer.concat([Buffer.from('{"a": "\ufffd",\n "path": "'), Buffer.from([0xe9]), Buffer.from('"}')]);
+    writeFileSync(file, bytes);
+    expect(() => loadProcess(file)).toThrow(/latin1\.json:2:11: found bytes that are no UTF-8/);
+  });
+
+  test("says what a bundle is where none is", () => {
+    expect(() => loadBundle(tmpdir())).toThrow(
+      expect.objectContaining({
+        message: expect.stringMatching(/cannot read .*config\.json: ENOENT/),
+        advice: expect.stringMatching(/^a bundle is a directory with a config\.json/),
+      }),
+    );
   });
 
   test("reads the process of exec", () => {

@@ -1,10 +1,12 @@
-import { closeSync, fstatSync, openSync, readSync, realpathSync, statSync } from "node:fs";
+import { isUtf8 } from "node:buffer";
+import { closeSync, existsSync, fstatSync, openSync, readSync, realpathSync, statSync } from "node:fs";
 import { basename, isAbsolute, join, resolve } from "node:path";
 import type { Config, Process, Resources } from "../../spec-schemas/config.ts";
 import type { SeccompProfile } from "../../spec-schemas/seccomp-profile.ts";
 import { accept, REFUSED, type Shape } from "../../spec-schemas/shape.ts";
 import { configShape, processShape, resourcesShape } from "../../spec-schemas/shapes.gen.ts";
 import type { AbsPath } from "../core/brands.ts";
+import { reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { JsonSyntaxError, parseJson, positionAt } from "./json.ts";
 import { configError, locate, type Problem, problemOfIssue } from "./problems.ts";
@@ -22,19 +24,13 @@ export interface Bundle {
   readonly text: string;
 }
 
-function reason(error: unknown): string {
-  return error instanceof Error || (typeof error === "object" && error !== null && "message" in error)
-    ? String((error as Error).message)
-    : String(error);
-}
-
 /** Reads a file or descriptor to its end, but never more than the limit; a fifo (`--process /dev/fd/63`) is fine where `regular` is false. */
 function readBounded(path: string | number, regular: boolean): string {
   let fd: number;
   try {
     fd = typeof path === "number" ? path : openSync(path, "r");
   } catch (error) {
-    throw new TsrunError("config", `cannot read ${path}: ${reason(error)}`);
+    throw new TsrunError("config", `cannot read ${path}: ${reasonOf(error)}`);
   }
   try {
     if (regular && !fstatSync(fd).isFile()) throw new TsrunError("config", `${path} is not a regular file`);
@@ -43,7 +39,7 @@ function readBounded(path: string | number, regular: boolean): string {
     for (;;) {
       const chunk = Buffer.allocUnsafe(64 * 1024);
       const count = readSync(fd, chunk);
-      if (count === 0) return Buffer.concat(chunks, total).toString("utf8");
+      if (count === 0) return decode(path, Buffer.concat(chunks, total));
       total += count;
       if (total > MAX_CONFIG_BYTES) throw new TsrunError("config", `${path} is larger than ${MAX_CONFIG_BYTES} bytes`);
       chunks.push(chunk.subarray(0, count));
@@ -51,6 +47,19 @@ function readBounded(path: string | number, regular: boolean): string {
   } finally {
     if (fd !== path) closeSync(fd);
   }
+}
+
+/** JSON is UTF-8 (RFC 8259, 8.1). A decoder's replacement would name other files and programs than the bytes do. */
+function decode(path: string | number, bytes: Buffer): string {
+  const text = bytes.toString("utf8");
+  if (isUtf8(bytes)) return text;
+  // The first replacement that does not stand for itself.
+  let at = text.indexOf("\ufffd");
+  while (bytes.indexOf("\ufffd", Buffer.byteLength(text.slice(0, at))) === Buffer.byteLength(text.slice(0, at))) {
+    at = text.indexOf("\ufffd", at + 1);
+  }
+  const { line, column } = positionAt(text, at);
+  throw new TsrunError("config", `${path}:${line}:${column}: found bytes that are no UTF-8, wanted JSON`);
 }
 
 function parse(file: string, text: string): unknown {
@@ -132,17 +141,38 @@ export function loadBundle(directory: string, configFile = "config.json"): Bundl
   try {
     bundle = realpathSync(resolve(directory));
   } catch (error) {
-    throw new TsrunError("config", `bundle ${directory}: ${reason(error)}`);
+    throw new TsrunError("config", `bundle ${directory}: ${reasonOf(error)}`);
   }
   const path = isAbsolute(configFile) ? configFile : join(bundle, configFile);
-  const text = readBounded(path, true);
+  const text = readConfigText(path);
   const file = basename(path);
   const config = check(file, text, parse(file, text), configFormat);
-  return { bundle: bundle as AbsPath, rootfs: findRootfs(bundle, config), config, text };
+  return { bundle: bundle as AbsPath, rootfs: findRootfs(bundle, config.root?.path ?? ""), config, text };
 }
 
-function findRootfs(bundle: string, config: Config): AbsPath {
-  const path = config.root?.path ?? "";
+/** The text of a bundle's config.json. Throws `config`. */
+export function readConfigText(path: string): string {
+  try {
+    return readBounded(path, true);
+  } catch (error) {
+    if (!(error instanceof TsrunError) || existsSync(path)) throw error;
+    throw new TsrunError(error.code, error.message, {
+      advice: "a bundle is a directory with a config.json, which tsrun spec writes, and a root file system",
+    });
+  }
+}
+
+/** What keeps `root.path` of a configuration from being a root file system; undefined if nothing does. */
+export function rootfsProblem(bundle: string, path: string): string | undefined {
+  try {
+    findRootfs(bundle, path);
+    return undefined;
+  } catch (error) {
+    return reasonOf(error);
+  }
+}
+
+function findRootfs(bundle: string, path: string): AbsPath {
   try {
     const rootfs = realpathSync(resolve(bundle, path));
     if (!statSync(rootfs).isDirectory()) throw new TsrunError("config", `root.path ${path}: not a directory`);
@@ -150,7 +180,7 @@ function findRootfs(bundle: string, config: Config): AbsPath {
     return rootfs as AbsPath;
   } catch (error) {
     if (error instanceof TsrunError) throw error;
-    throw new TsrunError("config", `root.path ${path}: ${reason(error)}`, {
+    throw new TsrunError("config", `root.path ${path}: ${reasonOf(error)}`, {
       advice: "the root file system must be there before create",
     });
   }

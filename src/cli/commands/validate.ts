@@ -1,9 +1,7 @@
-import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import { readConfigText, rootfsProblem } from "../../bundle/load.ts";
 import { formatProblems } from "../../bundle/problems.ts";
 import { validateConfig } from "../../bundle/validate.ts";
-import { reasonOf } from "../../core/errno.ts";
-import { TsrunError } from "../../core/errors.ts";
 import { writeAll } from "../../log/log.ts";
 import { defineCommand } from "../command.ts";
 
@@ -13,13 +11,7 @@ export const command = defineCommand({
   positionals: [0, 1],
   run({ options, positionals }) {
     const path = join(resolve(positionals[0] ?? "."), "config.json");
-    let text: string;
-    try {
-      text = readFileSync(path, "utf8");
-    } catch (error) {
-      throw new TsrunError("config", `cannot read ${path}: ${reasonOf(error)}`);
-    }
-    const problems = validateConfig(text);
+    const problems = validateConfig(readConfigText(path), (root) => rootfsProblem(dirname(path), root));
     if (options.json) writeAll(1, `${JSON.stringify(problems, null, 2)}\n`);
     else if (problems.length === 0) writeAll(1, `${path}: no problems\n`);
     else writeAll(1, `${formatProblems(path, problems)}\n`);
