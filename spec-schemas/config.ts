@@ -251,6 +251,12 @@ export const seccompArchitectures = [
   "SCMP_ARCH_RISCV64",
 ] as const;
 const action = z.enum(seccompActions);
+export const seccompArgument = z.object({
+  index: uint32,
+  value: uint64,
+  valueTwo: optional(uint64),
+  op: z.enum(seccompOperators),
+});
 
 const seccomp = z.object({
   defaultAction: action,
@@ -265,9 +271,7 @@ const seccomp = z.object({
         names: z.array(text).check(z.minLength(1)),
         action,
         errnoRet: optional(uint32),
-        args: optional(
-          z.array(z.object({ index: uint32, value: uint64, valueTwo: optional(uint64), op: z.enum(seccompOperators) })),
-        ),
+        args: optional(z.array(seccompArgument)),
       }),
     ),
   ),

@@ -384,71 +384,128 @@ suite("wrong from the start, nothing is changed", () => {
     expect([status, stderr]).toEqual([1, expect.stringMatching(message)]);
     expect(existsSync(empty)).toBe(false);
   });
-  test("a seccomp profile in docker's form is refused rather than half read", () => {
-    writeFileSync(join(box.work, "profile.json"), JSON.stringify({ defaultAction: "SCMP_ACT_ERRNO", archMap: [] }));
-    expect(run(["--security-opt", `seccomp=${join(box.work, "profile.json")}`]).stderr).toMatch(
-      /this is docker's form/,
+  test("a seccomp profile with every problem at its place", () => {
+    const profile = join(box.work, "bad.json");
+    writeFileSync(
+      profile,
+      '{"defaultAction":"ALLOW",\n"syscalls":[{"names":["mount"],"action":"SCMP_ACT_KILL","errno":"E"}]}',
     );
-    const own = {
-      defaultAction: "SCMP_ACT_ALLOW",
-      syscalls: [{ names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO" }],
-    };
-    writeFileSync(join(box.work, "profile.json"), JSON.stringify(own));
-    const filtered = run(["--security-opt", `seccomp=${join(box.work, "profile.json")}`], ["mkdir /tmp/x"]);
-    expect(filtered.stderr).toMatch(/Operation not permitted/);
+    const empty = join(box.work, "empty-store");
+    const { status, stderr } = run(["--store", empty, "--security-opt", `seccomp=${profile}`]);
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/bad\.json:1:2: \/defaultAction: found "ALLOW"/)]);
+    const missing = run(["--store", empty, "--security-opt", "seccomp=/no/such"]);
+    expect([missing.status, missing.stderr]).toEqual([1, expect.stringMatching(/cannot read \/no\/such.*ENOENT/)]);
+    expect(existsSync(empty)).toBe(false);
   });
 });
 
-suite("killed at any moment", () => {
-  const start = (id: string, fault: string, flags: readonly string[] = []): Result =>
-    box.run([
-      ...["run", "--test-fault", fault, "--image", image, "--store", store, "--cgroup-parent", "tsrun-test"],
-      ...["--name", id, "--entrypoint", "", ...flags, "--", "sleep", "1000"],
-    ]);
-  const cleaners = [
-    (id: string) => {
-      box.run(["delete", "--force", id]);
-      box.ok(["gc", "--store", store]);
-    },
-    () => box.ok(["gc", "--store", store]),
-  ];
-  test.each(["reference", "bundle", "directory-new", "directory", "executed", "recorded", "committed", "started"])(
-    "run, at %s: delete or gc leaves nothing",
-    (point) => {
-      for (const [i, clean] of cleaners.entries()) {
-        const id = box.id();
-        expect(start(id, `point:${point}`).status).toBe(null);
-        if (["executed", "recorded", "committed", "started"].includes(point) && i === 1 && point !== "executed") {
-          // A container, which gc leaves alone, and its bundle with it.
-          box.ok(["gc", "--store", store]);
-          expect(inStore("containers")).toHaveLength(1);
-          box.ok(["delete", "--force", id]);
-        } else clean(id);
-        waitFor("nothing to be left", () => box.leftovers().length === 0);
-        expect([inStore("bundles"), inStore("containers")]).toEqual([[], []]);
-      }
-    },
-  );
-  test.each(["removed", "deleting", "poststop", "bundle-removed", "renamed"])("delete, at %s", (point) => {
-    for (const clean of cleaners) {
-      const id = detach("sleep 1000", ["--entrypoint", ""]);
-      expect(box.run(["delete", "--force", "--test-fault", `point:${point}`, id]).status).toBe(null);
-      if (point === "removed") box.ok(["delete", "--force", id]);
-      clean(id);
-      waitFor("nothing to be left", () => box.leftovers().length === 0);
-      expect([inStore("bundles"), inStore("containers")]).toEqual([[], []]);
-    }
+suite("the seccomp filter", () => {
+  // Without a label of which a warning tells.
+  let plain: string;
+  beforeAll(() => {
+    plain = layout([base], { Entrypoint: ["sh", "-c"] });
   });
-  test.each(["reference", "bundle"])(
-    "bundle create, at %s: gc removes what is half made and keeps what is whole",
-    (point) => {
-      const bundle = join(box.work, box.id());
-      const create = ["bundle", "create", "--store", store, image, bundle];
-      expect(box.run([...create, "--test-fault", `point:${point}`]).status).toBe(null);
-      box.ok(["gc", "--store", store]);
-      expect(existsSync(bundle)).toBe(point === "bundle");
-      if (point === "bundle") box.ok(["bundle", "remove", "--store", store, bundle]);
-      expect(existsSync(bundle)).toBe(false);
-    },
-  );
+  const profile = (name: string, content: object): string => {
+    const file = join(box.work, name);
+    writeFileSync(file, JSON.stringify(content).replace('"LARGE"', "18446744073709551615"));
+    return file;
+  };
+  /** Of docker's form: everything but making directories, which is for containers with CAP_SYS_ADMIN. */
+  const mkdirForAdmins = {
+    defaultAction: "SCMP_ACT_ALLOW",
+    archMap: [
+      { architecture: "SCMP_ARCH_X86_64", subArchitectures: ["SCMP_ARCH_X86", "SCMP_ARCH_X32"] },
+      { architecture: "SCMP_ARCH_AARCH64", subArchitectures: ["SCMP_ARCH_ARM"] },
+    ],
+    syscalls: [
+      {
+        names: ["mkdir", "mkdirat"],
+        action: "SCMP_ACT_ERRNO",
+        errno: "EXDEV",
+        args: [],
+        comment: "",
+        includes: {},
+        excludes: { caps: ["CAP_SYS_ADMIN"] },
+      },
+    ],
+  };
+  /** As on a host whose /etc/containers and /usr/share/containers hold these profiles, or none. */
+  function onHost(
+    profiles: { readonly etc?: object; readonly usr?: object },
+    flags: readonly string[],
+    script: string,
+  ) {
+    const [etc, usr] = [box.id(), box.id()].map((id) => join(box.work, id)) as [string, string];
+    for (const [directory, content] of [
+      [etc, profiles.etc],
+      [usr, profiles.usr],
+    ] as const) {
+      mkdirSync(directory);
+      if (content !== undefined) writeFileSync(join(directory, "seccomp.json"), JSON.stringify(content));
+    }
+    const place = ["--store", store, "--cgroup-parent", "tsrun-test", "--name", box.id()];
+    const inside = `for each in etc usr/share; do mkdir -p /$each/containers 2>/dev/null; done
+      mount --bind ${etc} /etc/containers && mount --bind ${usr} /usr/share/containers && "$@"`;
+    const { status, stdout, stderr } = spawnSync(
+      "unshare",
+      [
+        ...["-m", "sh", "-c", inside, "sh", RUNTIME, "--root", box.root, "run", "--image", plain],
+        ...[...place, ...flags, "--", script],
+      ],
+      { encoding: "utf8" },
+    );
+    return { status, stdout, stderr };
+  }
+  const script = "mkdir /made && echo made";
+  const made = { status: 0, stdout: "made\n", stderr: "" };
+
+  test("of a file is the container's: of config.json's form, and of docker's by the container's capabilities", () => {
+    const own = {
+      defaultAction: "SCMP_ACT_ALLOW",
+      syscalls: [
+        { names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO" },
+        // More than a JavaScript number holds.
+        { names: ["lseek"], action: "SCMP_ACT_ERRNO", args: [{ index: 1, op: "SCMP_CMP_EQ", value: "LARGE" }] },
+      ],
+    };
+    const flags = ["--security-opt"];
+    expect(run([...flags, `seccomp=${profile("own.json", own)}`], [script], plain).stderr).toMatch(
+      /Operation not permitted/,
+    );
+    const engines = `seccomp=${profile("engines.json", mkdirForAdmins)}`;
+    expect(run([...flags, engines], [script], plain).stderr).toMatch(/Invalid cross-device link/);
+    expect(run(["--cap-add", "SYS_ADMIN", ...flags, engines], [script], plain)).toMatchObject(made);
+  });
+  test("is the host's for containers if none is asked for: the administrator's before the distribution's", () => {
+    const allows = { defaultAction: "SCMP_ACT_ALLOW", syscalls: [] };
+    expect(onHost({ usr: mkdirForAdmins }, [], script).stderr).toMatch(/Invalid cross-device link/);
+    expect(onHost({ etc: mkdirForAdmins, usr: allows }, [], script).stderr).toMatch(/Invalid cross-device link/);
+    expect(onHost({ etc: allows, usr: mkdirForAdmins }, [], script)).toEqual(made);
+    expect(onHost({ usr: mkdirForAdmins }, ["--security-opt", "seccomp=unconfined"], script)).toEqual(made);
+    const broken = onHost({ etc: { defaultAction: "SCMP_ACT_ALOW" } }, [], script);
+    expect([broken.status, broken.stderr]).toEqual([
+      1,
+      expect.stringMatching(/\/etc\/containers\/seccomp\.json:1:2: \/defaultAction: .*did you mean "SCMP_ACT_ALLOW"/),
+    ]);
+  });
+  test("is none with a warning where the host has no profile", () => {
+    const { status, stdout, stderr } = onHost({}, [], script);
+    expect([status, stdout]).toEqual([0, "made\n"]);
+    expect(stderr).toMatch(/^tsrun: warning: the container has no seccomp filter: there is neither \/etc.*\n$/);
+    expect(onHost({}, ["--security-opt", "seccomp=unconfined"], script)).toEqual(made);
+  });
+  test("of a bundle is in its config.json, which explain compares with the kernel's", () => {
+    const bundle = join(box.work, "filtered");
+    const option = ["--security-opt", `seccomp=${profile("engines.json", mkdirForAdmins)}`];
+    const place = ["--store", store, "--cgroup-parent", "tsrun-test"];
+    box.ok(["bundle", "create", plain, bundle, ...place, ...option, "--entrypoint", "", "--", "sleep", "100"]);
+    const { seccomp } = JSON.parse(readFileSync(join(bundle, "config.json"), "utf8")).linux;
+    expect(seccomp.syscalls).toEqual([{ names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 18 }]);
+    expect(box.ok(["plan", bundle]).stdout).toMatch(/seccomp\.compile /);
+    const id = box.id();
+    box.ok(["run", "-d", "--bundle", bundle, id]);
+    expect(box.ok(["explain", id]).stdout).toMatch(/seccomp/);
+    box.ok(["delete", "--force", id]);
+    box.ok(["bundle", "remove", bundle, "--store", store]);
+  });
 });

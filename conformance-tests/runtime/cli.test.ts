@@ -39,6 +39,7 @@ own("bin/tsrun", () => {
       ["--env-file", file],
       ["--env-file-if-exists", file],
       ["--env-file=/no/such"],
+      ["--rootless"],
     ]) {
       expect(box.ok(["exec", id, "echo", ...args]).stdout).toBe(`${args.join(" ")}\n`);
     }
@@ -112,6 +113,13 @@ own("bin/tsrun", () => {
     });
   });
 
+  test("help COMMAND and an option that wants a value before --help are the same help", () => {
+    const help = box.ok(["run", "--help"]).stdout;
+    expect(box.ok(["help", "run"]).stdout).toBe(help);
+    expect(box.ok(["run", "--bundle", "--help"]).stdout).toBe(help);
+    expect(box.ok(["run", "--image", "--help"]).stdout).toMatch(/--security-opt/);
+  });
+
   test("who is root in a user namespace only has the state of a user", () => {
     const runtime = join(box.work, "xdg");
     mkdirSync(runtime);
@@ -171,10 +179,106 @@ describe("--log", () => {
     expect(fail("text").line).toMatch(/^time="[^"]+" level=error msg=".*does not exist.*"\n$/);
   });
 
-  test("a call that has nothing to say makes no log", () => {
-    const log = join(box.work, "log-none");
-    box.ok(["list"], { global: ["--log", log, "--log-format", "json"] });
-    if (isTsrun) expect(existsSync(log)).toBe(false);
+  test("a log that cannot be opened is an error before anything is done", () => {
+    const id = box.id();
+    const log = "/no/such/log";
+    const { status, stderr } = box.run(["create", "--bundle", box.bundle("true"), id], { global: ["--log", log] });
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/\/no\/such\/log: .*no such file or directory/i)]);
+    expect(box.leftovers()).toEqual([]);
+  });
+
+  // runc gives up there, or says nothing.
+  (isTsrun ? test : test.skip)("one that cannot be written keeps nobody from what it tells of", () => {
+    const { status, stderr } = box.run(["state", "nobody"], { global: ["--log", "/dev/full"] });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^tsrun: cannot write the log: ENOSPC.*\ncontainer nobody does not exist\n/);
+  });
+});
+
+own("what goes wrong", () => {
+  const refused = (args: readonly string[], message: RegExp, global: readonly string[] = []): void => {
+    const { status, stderr } = box.run([...args], { global: [...global] });
+    expect([status, stderr]).toEqual([args[0] === "exec" ? 255 : 1, expect.stringMatching(message)]);
+    expect(box.leftovers()).toEqual([]);
+  };
+
+  test("a name that is not known, with what was probably meant", () => {
+    refused(["creat", "x"], /unknown command "creat"\n {2}did you mean create\? tsrun --help lists them/);
+    refused(["frobnicate"], /unknown command "frobnicate"\n {2}tsrun --help lists them/);
+    refused(["help", "frobnicate"], /unknown command "frobnicate"/);
+    refused(["state", "nobody"], /container nobody does not exist\n {2}there is none of this name in .*--root DIR/);
+    refused(["list", "--frmat", "json"], /unknown option --frmat\n {2}did you mean --format\?/);
+    refused(["delete", "--force=maybe", "x"], /--force: "maybe" is neither true nor false/);
+    refused(["run", "--image"], /--image: a value is missing/);
+  });
+  test("files that cannot be made, before anything is done", () => {
+    const bundle = box.bundle("true");
+    const create = (...flags: string[]) => ["create", ...flags, "--bundle", bundle, box.id()];
+    refused(create("--trace", "/no/such/trace"), /cannot make the trace \/no\/such\/trace: ENOENT/);
+    refused(create("--pid-file", "/no/such/pid"), /cannot write the pid file \/no\/such\/pid: ENOENT/);
+    refused(["create", "--bundle", box.work, box.id()], /config\.json: ENOENT.*\n {2}a bundle is a directory/);
+  });
+  test("a state root that can be made nowhere", () => {
+    const create = ["create", "--bundle", box.bundle("true"), box.id()];
+    // There mkdir says ENOENT of a directory whose parent there is.
+    refused(create, /state root \/proc\/tsrun-test: ENOENT/, ["--root", "/proc/tsrun-test"]);
+    refused(create, /state root \/dev\/null: (?:EEXIST|ENOTDIR)/, ["--root", "/dev/null"]);
+    refused(["list"], /cannot read the state root \/dev\/null: ENOTDIR/, ["--root", "/dev/null"]);
+    const asUser = [
+      "--reuid",
+      "12345",
+      "--regid",
+      "12345",
+      "--clear-groups",
+      RUNTIME,
+      "create",
+      "--bundle",
+      box.bundle("true"),
+    ];
+    const { stderr } = spawnSync("setpriv", [...asUser, "x"], { env: { PATH: process.env.PATH }, encoding: "utf8" });
+    expect(stderr).toMatch(/EACCES.*\n {2}a user other than root needs XDG_RUNTIME_DIR or --root DIR\n$/);
+  });
+  test("arguments that are not UTF-8, which Node would change", () => {
+    // spawnSync has no bytes to give, either.
+    const script = `exec ${RUNTIME} --root ${box.root} "$(printf 'caf\\351')"`;
+    const { status, stderr } = spawnSync("sh", ["-c", script], { encoding: "utf8" });
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/argument 3 is not UTF-8: "caf\ufffd"/)]);
+    expect(box.run(["state", "caf\ufffd"]).stderr).toMatch(/invalid container id "caf\ufffd"/);
+  });
+  test("a standard output that is full, and one that nobody reads", () => {
+    const to = (command: string) =>
+      spawnSync("bash", ["-c", `${RUNTIME} ${command}; echo "\${PIPESTATUS[0]}"`], { encoding: "utf8" });
+    expect(to("features >/dev/full")).toMatchObject({
+      stdout: "1\n",
+      stderr: expect.stringMatching(/^tsrun: cannot write to standard output: ENOSPC[^\n]*\n$/),
+    });
+    expect(to("features >/dev/full 2>/dev/full").stdout).toBe("1\n");
+    expect(to("features | true")).toMatchObject({ stdout: "0\n", stderr: "" });
+  });
+  test("exec: a working directory that is relative, a user that is no number", () => {
+    const id = box.id();
+    box.ok(["run", "--detach", "--bundle", box.bundle("sleep 1000"), id]);
+    const exec = (...args: string[]) => box.run(["exec", ...args, "true"]);
+    expect(exec("--cwd", "tmp", id)).toMatchObject({
+      status: 255,
+      stderr: expect.stringMatching(/--cwd: "tmp" is not an absolute path/),
+    });
+    expect(exec("--user", "4294967296", id)).toMatchObject({
+      status: 255,
+      stderr: expect.stringMatching(/--user/),
+    });
+    // runc's callers pass what is empty for what they do not set.
+    expect(exec("--user=", "--cwd=", "--pid-file=", "--console-socket=", "--pidfd-socket=", id).stderr).toBe("");
+    expect(box.run(["delete", id]).stderr).toMatch(/it is running; .*; --force ends it first/);
+    box.ok(["pause", id]);
+    expect(exec(id).stderr).toMatch(/it is paused; .*; --ignore-paused waits until it is resumed/);
+    box.ok(["delete", "--force", id]);
+  });
+  test("empty values of create are none", () => {
+    const id = box.id();
+    const empty = ["--config=", "--pid-file=", "--console-socket=", "--pidfd-socket=", "--trace="];
+    box.ok(["create", ...empty, "--bundle", box.bundle("true"), id]);
+    box.ok(["delete", "--force", id]);
   });
 });
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { parseJson } from "./json.ts";
-import { loadBundle, loadProcess } from "./load.ts";
+import { loadBundle, loadProcess, loadSeccompProfile } from "./load.ts";
 import { formatProblems } from "./problems.ts";
 import { validateConfig } from "./validate.ts";
 
@@ -56,7 +56,30 @@ describe("validateConfig", () => {
   });
 
   test("a syntax error has its line and column", () => {
-    expect(lines('{\n "a": 1,\n}')).toBe('config.json:3:1: found unexpected "}", wanted a string, wanted JSON');
+    expect(lines('{\n "a": 1,\n}')).toBe('config.json:3:1: found unexpected "}", wanted a string');
+  });
+
+  test("a character that cannot be seen is shown by its number", () => {
+    expect(lines("\ufeff{}")).toBe('config.json:1:1: found unexpected "\\ufeff", wanted a value');
+  });
+
+  test.each([
+    ["99999999999999999999999", "found 99999999999999999999999, wanted a smaller number"],
+    ["1e400", "found a number that is too large, wanted a smaller number"],
+    ["4294967296", "found 4294967296, wanted at most 4294967295"],
+    ["-1", "found -1, wanted at least 0"],
+    ["1.5", "found 1.5, wanted an integer"],
+    ['"1"', 'found "1", wanted a number'],
+  ])("a uid of %s is refused for what it is", (uid, message) => {
+    const text = JSON.stringify({ ...good, process: { ...good.process, user: { uid: "UID", gid: 0 } } });
+    expect(lines(text.replace('"UID"', uid))).toMatch(new RegExp(`: /process/user/uid: ${message}$`));
+  });
+
+  test("a root file system that is missing is told of: it may come later", () => {
+    const problems = validateConfig(JSON.stringify(good), (path) => `${path} is not there`);
+    expect(formatProblems("config.json", problems)).toBe(
+      'config.json:1:31: warning: /root/path: found "rootfs", wanted a directory by the time of create: rootfs is not there',
+    );
   });
 
   test("suggests names and values that were probably meant", () => {
@@ -180,12 +203,78 @@ describe("loadBundle", () => {
     expect(() => loadBundle(work, "bad.json")).toThrow(/bad\.json:1:2/);
   });
 
+  test("takes UTF-8 only, since a replacement would name another file", () => {
+    const file = join(work, "latin1.json");
+    writeFileSync(file, Buffer.from('{"a": "\ufffd\u00e9",\n "path": "\xe9"}', "utf8"));
+    expect(() => loadProcess(file)).toThrow(/\/cwd/);
+    const bytes = Buffer.concat([Buffer.from('{"a": "\ufffd",\n "path": "'), Buffer.from([0xe9]), Buffer.from('"}')]);
+    writeFileSync(file, bytes);
+    expect(() => loadProcess(file)).toThrow(/latin1\.json:2:11: found bytes that are no UTF-8/);
+  });
+
+  test("says what a bundle is where none is", () => {
+    expect(() => loadBundle(tmpdir())).toThrow(
+      expect.objectContaining({
+        message: expect.stringMatching(/cannot read .*config\.json: ENOENT/),
+        advice: expect.stringMatching(/^a bundle is a directory with a config\.json/),
+      }),
+    );
+  });
+
   test("reads the process of exec", () => {
     writeFileSync(join(work, "process.json"), JSON.stringify({ cwd: "/", args: ["id"] }));
     expect(loadProcess(join(work, "process.json")).args).toEqual(["id"]);
     writeFileSync(join(work, "process.json"), JSON.stringify({ cwd: "relative" }));
     expect(() => loadProcess(join(work, "process.json"))).toThrow(/absolute/);
   });
+});
+
+describe("a seccomp profile", () => {
+  let file: string;
+  beforeAll(() => {
+    file = join(mkdtempSync(join(tmpdir(), "tsrun-profile-")), "profile.json");
+  });
+  afterAll(() => rmSync(join(file, ".."), { recursive: true }));
+  const loaded = (profile: unknown) => {
+    writeFileSync(file, typeof profile === "string" ? profile : JSON.stringify(profile, null, 1));
+    return loadSeccompProfile(file);
+  };
+  const rule = (more: object) => ({
+    defaultAction: "SCMP_ACT_ALLOW",
+    syscalls: [{ action: "SCMP_ACT_ERRNO", ...more }],
+  });
+
+  test("has docker's form or that of config.json, to the last digit", () => {
+    const own = '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["a"],"action":"SCMP_ACT_LOG","args":[ARG]}]}';
+    const argument = '{"index":0,"value":18446744073709551615,"op":"SCMP_CMP_EQ"}';
+    expect(loaded(own.replace("ARG", argument)).syscalls?.[0]?.args?.[0]?.value).toBe(2n ** 64n - 1n);
+    expect(loaded({ ...rule({ name: "a", comment: "" }), archMap: null }).syscalls).toEqual([
+      { name: "a", action: "SCMP_ACT_ERRNO" },
+    ]);
+  });
+  test.each([
+    [{}, /profile\.json:1:1: \/defaultAction: found nothing, wanted one of SCMP_ACT_KILL/],
+    [rule({ names: ["a"], action: "ALLOW" }), /profile\.json:5:4: \/syscalls\/0\/action: found "ALLOW"/],
+    [rule({ names: ["a"], name: "b" }), /\/syscalls\/0\/name: found "b", wanted either name or names/],
+    [rule({ names: [] }), /\/syscalls\/0: .*wanted names of system calls/],
+    [rule({ names: ["a"], errno: "EWHAT" }), /\/syscalls\/0\/errno: found "EWHAT", wanted the name of an errno/],
+    [rule({ names: ["a"], action: "SCMP_ACT_ALLOW", errno: "EPERM" }), /wanted no errno for SCMP_ACT_ALLOW/],
+    [rule({ names: ["a"], action: "SCMP_ACT_NOTIFY" }), /wanted a listenerPath/],
+    [
+      rule({ names: ["a"], args: [{ index: 6, value: 0, op: "SCMP_CMP_EQ" }] }),
+      /\/args\/0\/index: found 6, wanted 0 to 5/,
+    ],
+    [rule({ names: ["a"], includes: { minKernel: "new" } }), /\/includes\/minKernel: found "new", wanted a version/],
+    // A condition that nobody looked at would leave a rule for everybody.
+    [rule({ names: ["a"], excludes: { cap: ["CAP_CHOWN"] } }), /\/excludes: .*with caps, arches and minKernel only/],
+    [{ ...rule({ names: ["a"] }), defaultErrno: "E" }, /\/defaultErrno: found "E", wanted the name of an errno/],
+    [
+      { ...rule({ names: ["a"] }), architectures: ["SCMP_ARCH_X86"], archMap: [{ architecture: "SCMP_ARCH_X86" }] },
+      /\/archMap: .*wanted either architectures or archMap/,
+    ],
+    ["[]", /found \[\], wanted an object/],
+    ["{", /profile\.json:1:2: unexpected end of the file/],
+  ])("%j is refused", (profile, message) => expect(() => loaded(profile)).toThrow(message));
 });
 
 describe("rules of scheduling and memory", () => {

@@ -14,12 +14,23 @@ export interface Position {
 
 export class JsonSyntaxError extends Error {
   override readonly name = "JsonSyntaxError";
+  readonly found: string;
+  readonly wanted: string;
   readonly offset: number;
-  constructor(message: string, offset: number) {
-    super(message);
+  constructor(found: string, wanted: string, offset: number) {
+    super(`${found}, wanted ${wanted}`);
+    this.found = found;
+    this.wanted = wanted;
     this.offset = offset;
   }
 }
+
+/** A character as a message shows it: also one that cannot be seen, such as a byte order mark. */
+const shown = (character: string): string =>
+  JSON.stringify(character).replace(
+    /[^\x20-\x7e]/g,
+    (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 
 /** Deeper nesting than any configuration has; keeps the recursive scanner off the end of the stack. */
 const MAX_DEPTH = 200;
@@ -35,9 +46,8 @@ function scan(text: string, visitor: Visitor): void {
   const path: PathSegment[] = [];
   const fail = (what: string): never => {
     throw new JsonSyntaxError(
-      at >= text.length
-        ? `unexpected end of the file, wanted ${what}`
-        : `unexpected ${JSON.stringify(text[at])}, wanted ${what}`,
+      at >= text.length ? "unexpected end of the file" : `unexpected ${shown(text[at] as string)}`,
+      what,
       at,
     );
   };
@@ -55,11 +65,11 @@ function scan(text: string, visitor: Visitor): void {
     try {
       return JSON.parse(text.slice(start, at)) as string;
     } catch {
-      throw new JsonSyntaxError("a string with a bad escape", start);
+      throw new JsonSyntaxError("a bad escape", "a string", start);
     }
   };
   const value = (): void => {
-    if (path.length > MAX_DEPTH) throw new JsonSyntaxError(`nested deeper than ${MAX_DEPTH}`, at);
+    if (path.length > MAX_DEPTH) throw new JsonSyntaxError("a deeper nesting", `at most ${MAX_DEPTH} levels`, at);
     space();
     const start = at;
     const first = text[at];
@@ -127,7 +137,7 @@ export function parseJson(text: string): unknown {
     parsed = JSON.parse(text);
   } catch {
     scan(text, {}); // says where
-    throw new JsonSyntaxError("not JSON", 0);
+    throw new JsonSyntaxError("something else", "JSON", 0);
   }
   if (!MAYBE_LARGE.test(text)) return parsed;
   scan(text, {

@@ -31,6 +31,8 @@ interface Issue {
 export function show(value: unknown): string {
   if (value === undefined) return "nothing";
   if (typeof value === "bigint") return String(value);
+  // JSON.parse's for what is larger than any number, such as 1e400.
+  if (typeof value === "number" && !Number.isFinite(value)) return "a number that is too large";
   const shown =
     JSON.stringify(value, (_, inner) => (typeof inner === "bigint" ? String(inner) : inner)) ?? String(value);
   return shown.length > 60 ? `${shown.slice(0, 57)}…` : shown;
@@ -88,13 +90,7 @@ export function problemOfIssue(issue: Issue, root: unknown): Problem {
       return { ...base, wanted: `one of ${words.join(", ")}`, ...(suggestion !== undefined && { suggestion }) };
     }
     case "invalid_type":
-      return {
-        ...base,
-        wanted:
-          issue.expected === "int"
-            ? "an integer"
-            : `${/^[aeiou]/.test(String(issue.expected)) ? "an" : "a"} ${issue.expected}`,
-      };
+      return { ...base, wanted: wantedType(String(issue.expected), value) };
     case "too_small":
       return {
         ...base,
@@ -105,6 +101,14 @@ export function problemOfIssue(issue: Issue, root: unknown): Problem {
     default:
       return { ...base, wanted: issue.message };
   }
+}
+
+function wantedType(expected: string, value: unknown): string {
+  // What a number cannot hold exactly comes as a bigint.
+  const large = typeof value === "bigint" || (typeof value === "number" && !Number.isFinite(value));
+  if (large && (expected === "number" || expected === "int")) return "a smaller number";
+  if (expected === "int") return "an integer";
+  return `${/^[aeiou]/.test(expected) ? "an" : "a"} ${expected}`;
 }
 
 /** Finds line and column of each problem; the nearest holder's where the value itself is missing. */

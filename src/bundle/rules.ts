@@ -64,6 +64,13 @@ export function checkResourceRules(resources: Resources): Problem[] {
   return problems.list.map((problem) => ({ ...problem, pointer: problem.pointer.slice("/linux/resources".length) }));
 }
 
+/** The rules of `linux.seccomp` alone, for a profile of its own. */
+export function checkSeccompRules(seccomp: NonNullable<Linux["seccomp"]>): Problem[] {
+  const problems = new Problems();
+  checkSeccomp(problems, {}, { seccomp });
+  return problems.list.map((problem) => ({ ...problem, pointer: problem.pointer.slice("/linux/seccomp".length) }));
+}
+
 function checkNamespaces(problems: Problems, linux: Linux, has: (type: NamespaceType) => boolean): void {
   const seen = new Set<string>();
   for (const [i, namespace] of (linux.namespaces ?? []).entries()) {
@@ -250,7 +257,7 @@ function checkResources(problems: Problems, linux: Linux): void {
 /** crun's, in place of listenerPath. */
 const RECEIVER_ANNOTATION = "run.oci.seccomp.receiver";
 
-function checkSeccomp(problems: Problems, config: Config, linux: Linux): void {
+function checkSeccomp(problems: Problems, config: Pick<Config, "annotations">, linux: Linux): void {
   const seccomp = linux.seccomp;
   if (seccomp === undefined) return;
   const notify = "SCMP_ACT_NOTIFY";

@@ -47,22 +47,39 @@ function unknownNames(schema: SchemaNode, value: unknown, path: PathSegment[], p
 
 /**
  * Every problem of a config.json at once, in the order of the file. Rules between fields are checked only when the schema
- * is satisfied: before that they would report consequences.
+ * is satisfied: before that they would report consequences. `rootfsProblem` looks at root.path, which need not be there yet.
  */
-export function validateConfig(text: string): LocatedProblem[] {
+export function validateConfig(
+  text: string,
+  rootfsProblem: (path: string) => string | undefined = () => undefined,
+): LocatedProblem[] {
   let value: unknown;
   try {
     value = parseJson(text);
   } catch (error) {
     if (!(error instanceof JsonSyntaxError)) throw error;
     return [
-      { pointer: "", found: error.message, wanted: "JSON", severity: "error", ...positionAt(text, error.offset) },
+      {
+        pointer: "",
+        found: error.found,
+        wanted: error.wanted,
+        severity: "error",
+        ...positionAt(text, error.offset),
+      },
     ];
   }
   const problems: Problem[] = [];
   const result = configSchema.safeParse(value);
-  if (result.success) problems.push(...checkRules(result.data));
-  else problems.push(...result.error.issues.map((issue) => problemOfIssue(issue, value)));
+  if (result.success) {
+    problems.push(...checkRules(result.data));
+    const path = result.data.root?.path ?? "";
+    const missing = path === "" ? undefined : rootfsProblem(path);
+    if (missing !== undefined) {
+      const wanted = `a directory by the time of create: ${missing}`;
+      problems.push({ pointer: "/root/path", found: show(path), wanted, severity: "warning" });
+    }
+  }
+  if (!result.success) problems.push(...result.error.issues.map((issue) => problemOfIssue(issue, value)));
   unknownNames(configSchema as unknown as SchemaNode, value, [], problems);
   return locate(text, problems).sort((a, b) => a.line - b.line || a.column - b.column);
 }

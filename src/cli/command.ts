@@ -11,7 +11,12 @@ export const globalOptions = {
   debug: { type: "flag", describe: "log more" },
   "systemd-cgroup": { type: "flag", describe: "let systemd make the cgroups" },
   "cgroup-manager": { type: "text", describe: "cgroupfs, systemd or disabled (crun's option)" },
-  rootless: { type: "text", describe: "true, false or auto: whether to use the state of an unprivileged user" },
+  // As runc's.
+  rootless: {
+    type: "text",
+    bare: "true",
+    describe: "true, false or auto: whether to use the state of an unprivileged user",
+  },
   criu: { type: "text", describe: "ignored, as in runc", hidden: true },
   help: { type: "flag", alias: "h", describe: "show help" },
   version: { type: "flag", alias: "v", describe: "show the version" },

@@ -1,8 +1,7 @@
 /** What `run --image` and `bundle create` have in common: the options of docker and podman that a container is described by. */
 import { readFileSync } from "node:fs";
 import { isatty } from "node:tty";
-import type { Resources, Seccomp } from "../../spec-schemas/config.ts";
-import { parseJson } from "../bundle/json.ts";
+import type { Resources } from "../../spec-schemas/config.ts";
 import { capabilityNames } from "../compile/capabilities.ts";
 import { reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
@@ -12,6 +11,7 @@ import type { Progress } from "../image/options.ts";
 import { parseEntrypoint, parseEnv, parseEnvFile } from "../image/overrides.ts";
 import { parseTmpfs, parseVolume } from "../image/volumes.ts";
 import type { ImageRequest } from "../lifecycle/image-bundle.ts";
+import type { SeccompChoice } from "../lifecycle/seccomp-profile.ts";
 import type { OptionTable, Values } from "./options.ts";
 import { showProgress } from "./progress.ts";
 import { openOptionsOf, imageOptions as unpackingOptions, unpackOptionsOf } from "./unpack-options.ts";
@@ -36,7 +36,11 @@ export const containerOptions = {
   "pids-limit": { type: "text", describe: "most processes; -1 for no limit" },
   "cap-add": { type: "texts", describe: "capability beside the usual ones, or ALL" },
   "cap-drop": { type: "texts", describe: "capability that is not given, or ALL" },
-  "security-opt": { type: "texts", describe: "no-new-privileges, or seccomp=FILE (linux.seccomp of config.json)" },
+  "security-opt": {
+    type: "texts",
+    describe:
+      "no-new-privileges, seccomp=FILE (a profile of docker or podman, or linux.seccomp of config.json), or seccomp=unconfined",
+  },
   net: { type: "text", alias: "network", describe: "none (default): loopback only; host: the host's network" },
   userns: { type: "text", describe: "host (default), or FIRST:COUNT: ids 0 to COUNT-1 are the host's from FIRST on" },
   tty: { type: "flag", alias: "t", describe: "a terminal" },
@@ -51,7 +55,7 @@ export function imageRequest(
 ): ImageRequest {
   const unpacking = { ...options, "no-same-owner": false, "uid-map": [], "gid-map": [] };
   const parent = options["cgroup-parent"];
-  const security = securityOptions(options["security-opt"]);
+  const { noNewPrivileges, seccomp } = securityOptions(options["security-opt"]);
   return {
     image,
     open: openOptionsOf(unpacking),
@@ -68,13 +72,14 @@ export function imageRequest(
       workdir: options.workdir,
       user: options.user,
     },
+    seccomp,
     options: {
       hostname: options.hostname ?? id,
       terminal: options.tty,
       readonly: options["read-only"],
       network: networkOf(options.net ?? "none"),
       capabilities: chooseCapabilities({ add: options["cap-add"], drop: options["cap-drop"] }, capabilityNames),
-      ...security,
+      noNewPrivileges,
       mounts: [
         ...options.volume.map((text) => parseVolume(text, process.cwd())),
         ...options.tmpfs.map((text) => parseTmpfs(text)),
@@ -153,47 +158,20 @@ function quotaOf(text: string): number {
 
 function securityOptions(texts: readonly string[]): {
   readonly noNewPrivileges: boolean;
-  readonly seccomp: Seccomp | undefined;
+  readonly seccomp: SeccompChoice;
 } {
   let noNewPrivileges = false;
-  let seccomp: Seccomp | undefined;
+  let seccomp: SeccompChoice = { kind: "default" };
   for (const text of texts) {
     if (text === "no-new-privileges" || text === "no-new-privileges=true") noNewPrivileges = true;
-    else if (text === "seccomp=unconfined") seccomp = undefined;
-    else if (text.startsWith("seccomp=")) seccomp = readSeccomp(text.slice("seccomp=".length));
+    else if (text === "seccomp=unconfined") seccomp = { kind: "unconfined" };
+    else if (/^seccomp=./.test(text)) seccomp = { kind: "file", path: text.slice("seccomp=".length) };
     else {
       throw new TsrunError(
         "usage",
-        `--security-opt: ${JSON.stringify(text)} is neither no-new-privileges nor seccomp=FILE`,
+        `--security-opt: ${JSON.stringify(text)} is neither no-new-privileges nor seccomp=FILE nor seccomp=unconfined`,
       );
     }
   }
   return { noNewPrivileges, seccomp };
 }
-
-/** As config.json has it; docker's own form says more, which would be lost without a word. */
-function readSeccomp(path: string): Seccomp {
-  let value: unknown;
-  try {
-    value = parseJson(readText(path, "--security-opt seccomp"));
-  } catch (error) {
-    if (error instanceof TsrunError) throw error;
-    throw new TsrunError("usage", `--security-opt seccomp=${path}: ${reasonOf(error)}`);
-  }
-  const syscalls = (value as { readonly syscalls?: unknown } | null)?.syscalls;
-  const conditional = Array.isArray(syscalls) && syscalls.some((each) => hasAny(each, ["includes", "excludes"]));
-  if (conditional || hasAny(value, ["archMap"])) {
-    throw new TsrunError(
-      "unsupported",
-      `--security-opt seccomp=${path}: this is docker's form (archMap, includes, excludes)`,
-      {
-        advice: "linux.seccomp of a config.json that docker or podman has made is the form to give",
-      },
-    );
-  }
-  // Checked with the rest of config.json.
-  return value as Seccomp;
-}
-
-const hasAny = (value: unknown, names: readonly string[]): boolean =>
-  typeof value === "object" && value !== null && names.some((name) => Object.hasOwn(value, name));

@@ -1,12 +1,14 @@
 /** The edge: arguments in, exit status out; errors are logged here, once. */
 import { resolve } from "node:path";
+import { didYouMean } from "../bundle/problems.ts";
 import { type CgroupManager, cgroupManagers } from "../compile/input.ts";
 import type { AbsPath } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
 import { printableLines } from "../core/printable.ts";
+import { argumentsAreUtf8 } from "../host/arguments.ts";
 import { inUserNamespace } from "../host/user-namespace.ts";
 import type { Context } from "../lifecycle/context.ts";
-import { type Log, type LogOptions, openLog, writeAll } from "../log/log.ts";
+import { type Log, type LogOptions, openLog, tell, writeAll } from "../log/log.ts";
 import { exit } from "../native/native.ts";
 import type { StateRoot } from "../state/store.ts";
 import { type Command, globalOptions } from "./command.ts";
@@ -20,21 +22,21 @@ async function main(args: readonly string[]): Promise<number> {
   let logFile: string | undefined;
   let failureStatus = FAILED;
   try {
-    const { options, positionals } = parse(withRootless(args), globalOptions, true);
+    checkUtf8(args);
+    const { options, positionals } = parse(args, globalOptions, true);
     const logging = logOptions(options);
-    logFile = logging.file;
     log = openLog(logging);
+    logFile = logging.file;
     if (options.version) return print((await import("./help.ts")).versionText());
     const [name, ...rest] = positionals;
     if (name === undefined || name === "help") {
+      if (name === "help" && rest[0] !== undefined) return await help(rest[0]);
       const text = await (await import("./help.ts")).helpText();
       if (name === "help" || options.help) return print(text);
-      writeAll(2, text);
+      tell(text);
       return FAILED;
     }
-    const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
-    if (entry === undefined) throw unknownCommand(name);
-    const { command: usual } = await entry.load();
+    const { command: usual } = await entryOf(name).load();
     const command = (await usual.variant?.(rest))?.command ?? usual;
     failureStatus = command.failureStatus ?? FAILED;
     const parsed = parse(rest, { ...command.options, help: globalOptions.help }, command.halt === true);
@@ -53,14 +55,29 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+function entryOf(name: string): (typeof commands)[string] {
+  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (entry === undefined) throw unknownCommand(name);
+  return entry;
+}
+
+async function help(name: string): Promise<number> {
+  const { command } = await entryOf(name).load();
+  return print(await (await import("./help.ts")).helpText(name, command));
+}
+
 function print(text: string): number {
   writeAll(1, text);
   return 0;
 }
 
-/** runc takes `--rootless` as a flag with an optional value, only ever behind "=". */
-function withRootless(args: readonly string[]): string[] {
-  return args.map((arg) => (arg === "--rootless" ? "--rootless=true" : arg));
+/** Node replaces what is no UTF-8: a program would get other arguments, and an option would name another file. */
+function checkUtf8(args: readonly string[]): void {
+  if (!args.some((arg) => arg.includes("\ufffd")) || argumentsAreUtf8()) return;
+  const at = args.findIndex((arg) => arg.includes("\ufffd"));
+  throw new TsrunError("usage", `argument ${at + 1} is not UTF-8: ${JSON.stringify(args[at])}`, {
+    advice: "neither config.json nor tsrun can hold it",
+  });
 }
 
 function logOptions(options: Values<typeof globalOptions>): LogOptions {
@@ -104,7 +121,10 @@ function checkCount(name: string, { positionals: [least, most], usage }: Command
 }
 
 function unknownCommand(name: string): TsrunError {
-  return new TsrunError("usage", `unknown command ${JSON.stringify(name)}`, { advice: "tsrun --help lists them" });
+  const meant = didYouMean(name, Object.keys(commands));
+  return new TsrunError("usage", `unknown command ${JSON.stringify(name)}`, {
+    advice: `${meant === undefined ? "" : `did you mean ${meant}? `}tsrun --help lists them`,
+  });
 }
 
 /** Once to the log, and to standard error when the log is a file: callers read the one, people the other. */
@@ -112,17 +132,9 @@ function report(error: unknown, log: Log, logFile: string | undefined): void {
   const known = error instanceof TsrunError;
   const message = known ? error.message : `internal error: ${error instanceof Error ? error.stack : String(error)}`;
   const advice = known && error.advice !== undefined ? `  ${printableLines(error.advice)}\n` : "";
-  try {
-    log.error(message);
-    // As runc: with a log the callers show our standard error under a heading of their own.
-    if (logFile !== undefined) writeAll(2, `${printableLines(message)}\n`);
-  } catch (broken) {
-    writeAll(
-      2,
-      `tsrun: ${printableLines(message)}\ntsrun: ${broken instanceof Error ? broken.message : String(broken)}\n`,
-    );
-  }
-  writeAll(2, advice);
+  log.error(message);
+  // As runc: with a log the callers show our standard error under a heading of their own.
+  tell(logFile === undefined ? advice : `${printableLines(message)}\n${advice}`);
 }
 
 // All is written, and nothing is left to wait for.

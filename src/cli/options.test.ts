@@ -53,6 +53,57 @@ describe("arguments arrive as they were written", () => {
   });
 
   test.each([
+    [["--tty=true"], true],
+    [["--tty=1"], true],
+    [["-t=T"], true],
+    [["--tty=false"], false],
+    [["-t", "--tty=0"], false],
+    [["--tty=false", "--tty"], true],
+  ])("%j: a flag takes Go's words for true and false", (args, tty) => {
+    expect(parse(args, table, false).options.tty).toBe(tty);
+  });
+
+  test("only what is an option's is looked at for that", () => {
+    expect(parse(["--", "--tty=maybe"], table, true).positionals).toEqual(["--tty=maybe"]);
+    expect(parse(["--bundle=--tty=maybe"], table, true).options.bundle).toBe("--tty=maybe");
+    expect(parse(["sh", "--tty=maybe"], table, true).positionals).toEqual(["sh", "--tty=maybe"]);
+    expect(parse(["-te", "tty=maybe", "web", "--tty=0"], table, true)).toMatchObject({
+      options: { tty: true, env: ["tty=maybe"] },
+      positionals: ["web", "--tty=0"],
+    });
+  });
+
+  test("an option whose value may be left out takes none but behind =, and none of the program's", () => {
+    const bare = { rootless: { type: "text", bare: "true", describe: "" } } as const;
+    const { options, positionals } = parse(["--rootless", "exec", "--rootless"], bare, true);
+    expect([options.rootless, positionals]).toEqual(["true", ["exec", "--rootless"]]);
+    expect(parse(["--rootless=auto"], bare, true).options.rootless).toBe("auto");
+  });
+
+  test("--help behind an option that wants a value asks for help", () => {
+    const withHelp = { ...table, help: { type: "flag", alias: "h", describe: "" } } as const;
+    expect(parse(["--bundle", "--help"], withHelp, false).options).toMatchObject({ help: true, bundle: undefined });
+    expect(parse(["-b", "-h"], withHelp, true).options).toMatchObject({ help: true });
+  });
+
+  test("a name that was probably meant is suggested", () => {
+    const advice = (name: string) => {
+      try {
+        return parse([name], table, false);
+      } catch (error) {
+        return (error as { advice?: string }).advice;
+      }
+    };
+    expect(advice("--bundel")).toMatch(/^did you mean --bundle\?/);
+    expect(advice("--frobnicate")).toBe("--help lists the options");
+  });
+
+  test.each([
+    [["--tty=maybe"], '--tty: "maybe" is neither true nor false'],
+    [["--bundle"], "--bundle: a value is missing"],
+    [["--env"], "--env: a value is missing"],
+    [["-e", "--tty"], "--env: a value is missing"],
+    [["-e", "A=1", "-e", "-t", "web"], "--env: a value is missing"],
     [["--frobnicate"], "unknown option --frobnicate"],
     [["-x"], "unknown option -x"],
     [["--bundle"], "bundle"],

@@ -22,6 +22,7 @@ import type { Config } from "../../spec-schemas/config.ts";
 import type { AbsPath } from "../core/brands.ts";
 import { errorCode, reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
+import { encodeJson } from "../core/json.ts";
 import type { OverlayRoot, UserMappings } from "./config.ts";
 import { bundleParts } from "./references.ts";
 
@@ -97,7 +98,7 @@ export function writeBundleConfig(bundle: AbsPath, config: Config): void {
   try {
     // In a directory that is removed as a whole, should we be killed here.
     const temporary = join(bundle, bundleParts.overlay, "config.json.new");
-    writeFileSync(temporary, `${JSON.stringify(config, null, "\t")}\n`, { mode: 0o600 });
+    writeFileSync(temporary, `${encodeJson(config, "\t")}\n`, { mode: 0o600 });
     renameSync(temporary, path);
   } catch (error) {
     throw new TsrunError("state-store", `cannot write ${path}: ${reasonOf(error)}`);

@@ -27,6 +27,7 @@ import {
 import { basename, dirname, join, resolve } from "node:path";
 import type { Digest } from "../../spec-schemas/image.ts";
 import type { AbsPath } from "../core/brands.ts";
+import { makeDirectories } from "../core/directories.ts";
 import { errorCode, reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { isAlive, ownIdentity } from "../host/process.ts";
@@ -70,7 +71,7 @@ const storeError = (what: string, error: unknown): TsrunError =>
 export function useStore(store: LayerStore): DirectoryLock {
   try {
     // Root of a container's user namespace, nobody here, gets through to its own bundle (src/image/bundle.ts).
-    if (mkdirSync(store.path, { recursive: true }) !== undefined) chmodSync(store.path, 0o711);
+    if (makeDirectories(store.path)) chmodSync(store.path, 0o711);
     // Layers hold set-id programs (attack row 19).
     for (const name of ["layers", "new"]) mkdirSync(join(store.path, name), { recursive: true, mode: 0o700 });
     checkOwner(store);
@@ -206,7 +207,11 @@ const WAIT_MS = 50;
 export async function claimLayer(store: LayerStore, layer: AbsPath): Promise<DirectoryLock> {
   const directory = join(store.path, "new", `lock-${basename(dirname(layer))}-${basename(layer)}`);
   for (;;) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw storeError(`cannot make ${directory}`, error);
+    }
     const lock = lockDirectory(directory, "try");
     if (lock !== undefined) {
       return {

@@ -8,7 +8,6 @@ import {
   copyFileSync,
   fstatSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -19,6 +18,7 @@ import {
 } from "node:fs";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import type { InheritedFd } from "../compile/criu-request.ts";
+import { makeDirectories } from "../core/directories.ts";
 import { errorCode, reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { pathIn } from "../host/inside.ts";
@@ -41,7 +41,7 @@ export interface Directory {
 export function openDirectory(path: string, option: string, make: boolean): Directory {
   const whole = resolve(path);
   try {
-    if (make) mkdirSync(whole, { recursive: true, mode: 0o700 });
+    if (make) makeDirectories(whole, 0o700);
     const fd = openSync(whole, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     return { path: whole, fd, close: () => closeSync(fd) };
   } catch (error) {

@@ -8,12 +8,11 @@
 import { rmSync } from "node:fs";
 import { compileDelete, compilePoststop } from "../compile/delete.ts";
 import type { ContainerId } from "../core/brands.ts";
-import { TsrunError } from "../core/errors.ts";
 import { isAlive, ownIdentity } from "../host/process.ts";
 import { removeReferenced } from "../image/references.ts";
 import { lockDirectory, openSession } from "../native/native.ts";
 import { encodePlan } from "../plan/encode.ts";
-import { type Found, find } from "../state/liveness.ts";
+import { type Found, find, noSuchContainer } from "../state/liveness.ts";
 import { checkAllowed, isAllowed } from "../state/machine.ts";
 import type { ContainerRecord, JournalEntry } from "../state/record.ts";
 import { appendJournal, directoryOf, readJournal, readRecord, removeDirectory } from "../state/store.ts";
@@ -27,7 +26,7 @@ export function remove(context: Context, id: ContainerId, force: boolean): void 
   switch (found.kind) {
     case "nothing":
       if (force) return;
-      throw new TsrunError("not-found", `container ${id} does not exist`);
+      throw noSuchContainer(context.root, id);
     case "half-made":
       if (found.alive) checkAllowed("delete", id, "creating");
       undoHalfMade(context, id, found.journal);

@@ -25,6 +25,7 @@ import {
 import { type LayerStore, layerStore, useStore } from "../image/store.ts";
 import { unpackImage } from "../image/unpack.ts";
 import { type Context, reached } from "./context.ts";
+import { chooseSeccomp, type SeccompChoice } from "./seccomp-profile.ts";
 import { defaultConfig } from "./spec-template.ts";
 
 /** Largest passwd or group file of an image that is read (attack row 22). */
@@ -40,7 +41,8 @@ export interface ImageRequest {
   readonly store: string | undefined;
   readonly progress?: Progress | undefined;
   readonly overrides: Overrides;
-  readonly options: ContainerOptions;
+  readonly seccomp: SeccompChoice;
+  readonly options: Omit<ContainerOptions, "seccomp">;
 }
 
 /** Where the bundle is to be: a directory of the caller's, or one of the store that goes with its container. */
@@ -56,7 +58,7 @@ export interface ImageBundle {
 
 /**
  * Makes the bundle. What fails leaves nothing but layers; what is killed leaves a reference, by which `gc` finds the rest.
- * Throws `image`, `not-found`, `usage`, `state-store`.
+ * Throws `image`, `not-found`, `usage`, `config` (the seccomp profile), `state-store`.
  */
 export async function makeImageBundle(
   context: Context,
@@ -64,6 +66,9 @@ export async function makeImageBundle(
   place: BundlePlace,
 ): Promise<ImageBundle> {
   if (place.kind === "directory") checkNewDirectory(place.path);
+  const facts = readHostFacts();
+  const { kernel } = facts;
+  const seccomp = chooseSeccomp(request.seccomp, { ...request.options, kernel, log: context.log });
   const image = await openImage(request.image, request.open);
   try {
     if (image.kind === "rootfs") {
@@ -77,7 +82,6 @@ export async function makeImageBundle(
     try {
       // As create will name the bundle.
       const store = { ...given, path: realpathSync(given.path) as AbsPath };
-      const facts = readHostFacts();
       const plan = mappingPlan(facts, request.options);
       const { config, layers } = await unpackImage(image, store, {
         ...request.unpack,
@@ -99,7 +103,7 @@ export async function makeImageBundle(
         image: converted,
         volumes: Object.keys(config.config?.Volumes ?? {}),
         root,
-        options: { ...request.options, mappings: plan.mappings },
+        options: { ...request.options, seccomp, mappings: plan.mappings },
       });
       const container = place.kind === "container" ? place.container : undefined;
       const announced: Reference = { bundle, layers, by: ownIdentity(), container };
@@ -138,7 +142,7 @@ interface MappingPlan {
   readonly shifted: UserMappings | undefined;
 }
 
-function mappingPlan({ uid, kernel }: HostFacts, options: ContainerOptions): MappingPlan {
+function mappingPlan({ uid, kernel }: HostFacts, options: Pick<ContainerOptions, "mappings">): MappingPlan {
   if (uid !== 0) {
     if (options.mappings !== undefined) {
       throw new TsrunError("unsupported", "--userns: without root the container has one id, the caller's own, as 0");

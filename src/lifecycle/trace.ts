@@ -1,5 +1,6 @@
 /** `--trace FILE`: the times of a plan's steps as a Chrome trace (chrome://tracing, Perfetto). */
-import { writeFileSync } from "node:fs";
+import { closeSync, openSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import type { StepReport } from "../native/native.ts";
@@ -20,6 +21,18 @@ interface TraceEvent {
 /** Collects the steps of one or several plans (run: create, then start). */
 export class Trace {
   readonly #events: TraceEvent[] = [];
+  readonly #path: string;
+  readonly #fd: number;
+
+  /** Before anything is done: throws `usage` when the file cannot be made. */
+  constructor(path: string) {
+    this.#path = resolve(path);
+    try {
+      this.#fd = openSync(this.#path, "w");
+    } catch (error) {
+      throw new TsrunError("usage", `cannot make the trace ${this.#path}: ${reasonOf(error)}`);
+    }
+  }
 
   add(plan: Plan, reports: { readonly host: readonly StepReport[]; readonly container: readonly StepReport[] }): void {
     this.#list(1, plan.title, plan.host, reports.host);
@@ -42,16 +55,19 @@ export class Trace {
     }
   }
 
-  /** Throws `usage` when the file cannot be written. */
-  write(path: string): void {
+  /** Writes and closes the file. Returns what kept it from that: the steps that it tells of are done all the same. */
+  write(): string | undefined {
     const names = ["", "host", "container"].entries();
     const meta = [...names].slice(1).map(([tid, name]): TraceEvent => {
       return { name: "thread_name", ph: "M", pid: 1, tid, args: { name } };
     });
     try {
-      writeFileSync(path, JSON.stringify({ displayTimeUnit: "ns", traceEvents: [...meta, ...this.#events] }));
+      writeFileSync(this.#fd, JSON.stringify({ displayTimeUnit: "ns", traceEvents: [...meta, ...this.#events] }));
+      return undefined;
     } catch (error) {
-      throw new TsrunError("usage", `cannot write the trace ${path}: ${reasonOf(error)}`);
+      return `cannot write the trace ${this.#path}: ${reasonOf(error)}`;
+    } finally {
+      closeSync(this.#fd);
     }
   }
 }

@@ -4,6 +4,7 @@ import { reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { printable, printableLines } from "../core/printable.ts";
 
+/** None of these throws. */
 export interface Log {
   debug(message: string): void;
   warn(message: string): void;
@@ -26,12 +27,12 @@ const levelNames: Readonly<Record<string, string>> = { debug: "debug", info: "in
 const timestamp = (): string => `${new Date().toISOString().slice(0, 19)}Z`;
 
 /**
- * Opens the log. Nothing of pino is loaded, and no file made, before the first message: most calls have none. Throws
- * `usage` with the first message when the file cannot be opened.
+ * Opens the log. Nothing of pino is loaded before the first message: most calls have none. Throws `usage` when the file
+ * cannot be opened: before anything is done.
  */
 export function openLog(options: LogOptions): Log {
   const { file } = options;
-  const plain = (prefix: string) => (message: string) => writeAll(2, `tsrun: ${prefix}${printableLines(message)}\n`);
+  const plain = (prefix: string) => (message: string) => tell(`tsrun: ${prefix}${printableLines(message)}\n`);
   if (file === undefined) {
     return {
       debug: options.debug ? plain("debug: ") : () => {},
@@ -39,9 +40,10 @@ export function openLog(options: LogOptions): Log {
       error: plain(""),
     };
   }
+  const fd = openFile(file);
   let opened: Log | undefined;
   const log = (): Log => {
-    opened ??= openFile(file, options);
+    opened ??= fileLog(fd, options);
     return opened;
   };
   return {
@@ -51,13 +53,15 @@ export function openLog(options: LogOptions): Log {
   };
 }
 
-function openFile(file: string, options: LogOptions): Log {
-  let fd: number;
+function openFile(file: string): number {
   try {
-    fd = openSync(file, "a", 0o644);
+    return openSync(file, "a", 0o644);
   } catch (error) {
     throw new TsrunError("usage", `cannot open the log ${file}: ${reasonOf(error)}`);
   }
+}
+
+function fileLog(fd: number, options: LogOptions): Log {
   // Synchronously, on the first message.
   const { pino } = require("pino") as typeof import("pino");
   const write = options.format === "json" ? (line: string) => line : textLine;
@@ -68,8 +72,24 @@ function openFile(file: string, options: LogOptions): Log {
       timestamp: () => `,"time":"${timestamp()}"`,
       formatters: { level: (label) => ({ level: levelNames[label] ?? label }) },
     },
-    { write: (line: string) => writeAll(fd, write(line)) },
+    { write: (line: string) => writeLine(fd, write(line)) },
   );
+}
+
+/** A message that cannot be written does not stop what it tells of: a full disk would leave half of it done. */
+function writeLine(fd: number, line: string): void {
+  try {
+    writeAll(fd, line);
+  } catch (error) {
+    tell(`tsrun: ${reasonOf(error)}\n`);
+  }
+}
+
+/** To standard error, as far as that can be written: beyond it there is nobody to tell. */
+export function tell(text: string): void {
+  try {
+    writeAll(2, text);
+  } catch {}
 }
 
 /** `time="…" level=error msg="…"`, from pino's line. What JSON leaves as it is would still reach a terminal. */
@@ -78,7 +98,9 @@ function textLine(line: string): string {
   return `time="${time}" level=${level} msg=${printable(JSON.stringify(msg))}\n`;
 }
 
-/** Writes all of a text, also into a pipe that somebody made non-blocking. */
+const streams: Readonly<Record<number, string>> = { 1: "to standard output", 2: "to standard error" };
+
+/** Writes all of a text, also into a pipe that somebody made non-blocking. Throws `usage` where it cannot be written. */
 export function writeAll(fd: number, text: string): void {
   let rest = Buffer.from(text);
   while (rest.length > 0) {
@@ -87,7 +109,8 @@ export function writeAll(fd: number, text: string): void {
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code === "EPIPE") return; // nobody reads any more
-      if (code !== "EAGAIN") throw error;
+      if (code !== "EAGAIN")
+        throw new TsrunError("usage", `cannot write ${streams[fd] ?? "the log"}: ${reasonOf(error)}`);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
     }
   }

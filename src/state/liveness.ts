@@ -48,11 +48,16 @@ export function usesBundle(root: StateRoot, id: ContainerId, bundle: string): bo
 export function findContainer(root: StateRoot, id: ContainerId): Extract<Found, { kind: "container" }> {
   const found = find(root, id);
   if (found.kind === "container") return found;
+  if (found.kind === "nothing") throw noSuchContainer(root, id);
   throw new TsrunError("not-found", `container ${id} does not exist`, {
-    ...(found.kind === "half-made" && {
-      advice: found.alive
-        ? "another tsrun is creating it at the moment"
-        : `a tsrun that was killed left a half-made container: tsrun delete --force ${id}`,
-    }),
+    advice: found.alive
+      ? "another tsrun is creating it at the moment"
+      : `a tsrun that was killed left a half-made container: tsrun delete --force ${id}`,
+  });
+}
+
+export function noSuchContainer(root: StateRoot, id: ContainerId): TsrunError {
+  return new TsrunError("not-found", `container ${id} does not exist`, {
+    advice: `there is none of this name in ${root.path}; tsrun list shows those that are, --root DIR those of another place`,
   });
 }

@@ -42,8 +42,14 @@ export function isAllowed(operation: Operation, status: Status): boolean {
 export function checkAllowed(operation: Operation, id: string, status: Status): void {
   if (isAllowed(operation, status)) return;
   throw new TsrunError("wrong-state", `${operation} ${id}: ${whyNot(operation, status)}`, {
-    advice: `it is ${status}; ${operation} needs a container that is ${allowed[operation].join(" or ")}`,
+    advice: `it is ${status}; ${operation} needs a container that is ${allowed[operation].join(" or ")}${otherwise(operation, status)}`,
   });
+}
+
+/** The option that does it nevertheless. */
+function otherwise(operation: Operation, status: Status): string {
+  if (operation === "delete" && status !== "creating") return "; --force ends it first";
+  return operation === "exec" && status === "paused" ? "; --ignore-paused waits until it is resumed" : "";
 }
 
 function whyNot(operation: Operation, status: Status): string {

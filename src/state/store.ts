@@ -22,6 +22,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { type AbsPath, type ContainerId, containerId, isContainerId } from "../core/brands.ts";
+import { makeDirectories } from "../core/directories.ts";
 import { errorCode, reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { GATE_NAME, NOTIFY_DIRECTORY } from "../core/names.ts";
@@ -81,10 +82,10 @@ export function makeDirectory(root: StateRoot, id: ContainerId, content: NewDire
   const directory = directoryOf(root, id);
   const temporary = join(root.path, temporaryName("new", id, content.entry.by));
   try {
-    mkdirSync(root.path, { recursive: true, mode: 0o700 });
+    makeDirectories(root.path, 0o700);
     mkdirSync(temporary, { mode: 0o700 });
   } catch (error) {
-    throw new TsrunError("state-store", `cannot make a directory in the state root ${root.path}: ${reasonOf(error)}`);
+    throw rootError(root, "cannot make a directory in the state root", error);
   }
   try {
     writeFileSync(join(temporary, "config.json"), content.config, { mode: 0o600 });
@@ -106,6 +107,14 @@ export function makeDirectory(root: StateRoot, id: ContainerId, content: NewDire
   return directory;
 }
 
+/** With advice for whom the default root is not. */
+function rootError(root: StateRoot, what: string, error: unknown): TsrunError {
+  const denied = errorCode(error) === "EACCES" && !root.explicit;
+  return new TsrunError("state-store", `${what} ${root.path}: ${reasonOf(error)}`, {
+    ...(denied && { advice: "a user other than root needs XDG_RUNTIME_DIR or --root DIR" }),
+  });
+}
+
 /** For whichever user the container's program is, and whatever our umask is; others do not come through ours. */
 function makeNotifyDirectory(path: string): void {
   mkdirSync(path);
@@ -120,7 +129,7 @@ export function hasNotifyDirectory(root: StateRoot, id: ContainerId): boolean {
 export function makeWorkDirectory(root: StateRoot, id: ContainerId, by: ProcessIdentity): AbsPath {
   const path = join(root.path, temporaryName("criu", id, by)) as AbsPath;
   try {
-    mkdirSync(root.path, { recursive: true, mode: 0o700 });
+    makeDirectories(root.path, 0o700);
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {
     throw new TsrunError("state-store", `cannot make ${path}: ${reasonOf(error)}`);
@@ -143,33 +152,43 @@ export function removeDirectory(root: StateRoot, id: ContainerId, by: ProcessIde
 
 export function writeRecord(root: StateRoot, record: ContainerRecord): void {
   const path = inside(root, record.id, "state.json");
-  writeFileSync(`${path}.new`, encodeRecord(record), { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  try {
+    writeFileSync(`${path}.new`, encodeRecord(record), { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    throw new TsrunError("state-store", `cannot write ${path}: ${reasonOf(error)}`);
+  }
 }
 
-function readText(path: string): string | undefined {
+/** Of a container's directory. */
+function readText(root: StateRoot, path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
     if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return undefined;
-    throw new TsrunError("state-store", `cannot read ${path}: ${reasonOf(error)}`);
+    throw rootError(root, `cannot read ${path} in the state root`, error);
   }
 }
 
 /** The record, or undefined when there is no such container (or a half-made one). */
 export function readRecord(root: StateRoot, id: ContainerId): ContainerRecord | undefined {
   const path = inside(root, id, "state.json");
-  const text = readText(path);
+  const text = readText(root, path);
   return text === undefined ? undefined : decodeRecord(text, path);
 }
 
 export function appendJournal(root: StateRoot, id: ContainerId, entry: JournalEntry): void {
-  appendFileSync(inside(root, id, "journal"), encodeEntry(entry), { mode: 0o600 });
+  const path = inside(root, id, "journal");
+  try {
+    appendFileSync(path, encodeEntry(entry), { mode: 0o600 });
+  } catch (error) {
+    throw new TsrunError("state-store", `cannot write ${path}: ${reasonOf(error)}`);
+  }
 }
 
 export function readJournal(root: StateRoot, id: ContainerId): JournalEntry[] {
   const path = inside(root, id, "journal");
-  const text = readText(path);
+  const text = readText(root, path);
   return text === undefined ? [] : decodeJournal(text, path);
 }
 
@@ -186,7 +205,7 @@ export function writeConfigCopy(root: StateRoot, id: ContainerId, text: string):
 
 export function readConfigCopy(root: StateRoot, id: ContainerId): string {
   const path = inside(root, id, "config.json");
-  const text = readText(path);
+  const text = readText(root, path);
   if (text === undefined) throw new TsrunError("state-store", `${path} is missing`);
   return text;
 }
@@ -204,7 +223,10 @@ function readRoot(root: StateRoot): string[] {
     return readdirSync(root.path);
   } catch (error) {
     if (errorCode(error) === "ENOENT" && !root.explicit) return [];
-    throw new TsrunError("not-found", `state root ${root.path}: ${reasonOf(error)}`);
+    if (errorCode(error) === "ENOENT") {
+      throw new TsrunError("not-found", `state root ${root.path}: ${reasonOf(error)}`);
+    }
+    throw rootError(root, "cannot read the state root", error);
   }
 }
 

@@ -1,12 +1,10 @@
 /** What create and run have in common. */
-
-import { resolve } from "node:path";
 import type { ContainerId } from "../../core/brands.ts";
 import type { Context } from "../../lifecycle/context.ts";
 import type { CreateRequest } from "../../lifecycle/create.ts";
 import { Trace } from "../../lifecycle/trace.ts";
 import { faultOption, parseFault } from "../fault.ts";
-import type { OptionTable, Values } from "../options.ts";
+import { type OptionTable, unlessEmpty, type Values } from "../options.ts";
 
 export const createOptions = {
   bundle: { type: "text", alias: "b", describe: "directory of the bundle (default: the working directory)" },
@@ -26,44 +24,56 @@ export function createRequest(
   id: ContainerId,
   foreground: boolean,
 ): CreateRequest {
-  const socket = options["console-socket"];
+  const socket = unlessEmpty(options["console-socket"]);
   return {
     id,
-    bundle: options.bundle ?? ".",
-    configFile: options.config,
+    bundle: unlessEmpty(options.bundle) ?? ".",
+    configFile: unlessEmpty(options.config),
     console: socket !== undefined ? { kind: "socket", path: socket } : { kind: foreground ? "pair" : "none" },
-    pidFile: options["pid-file"],
+    pidFile: unlessEmpty(options["pid-file"]),
     noPivot: options["no-pivot"],
     noNewKeyring: options["no-new-keyring"],
     preserveFds: options["preserve-fds"] ?? 0,
-    pidfdSocket: options["pidfd-socket"],
+    pidfdSocket: unlessEmpty(options["pidfd-socket"]),
   };
+}
+
+interface Tracing {
+  readonly trace?: string | undefined;
+  readonly "test-fault"?: string | undefined;
 }
 
 /** Runs `body` with what --trace and --test-fault ask for; the trace is written also when it fails. */
 export function withTrace<T>(
-  options: { readonly trace?: string | undefined; readonly "test-fault"?: string | undefined },
+  options: Tracing,
   context: Context,
   body: (context: Context, trace: Trace | undefined) => T,
 ): T {
-  const trace = options.trace === undefined ? undefined : new Trace();
+  const trace = traceOf(options);
   try {
     return body({ ...context, fault: parseFault(options["test-fault"]) }, trace);
   } finally {
-    if (options.trace !== undefined) trace?.write(resolve(options.trace));
+    writeTrace(trace, context);
   }
 }
 
 /** The same for a body that waits. */
 export async function withTraceAsync<T>(
-  options: { readonly trace?: string | undefined; readonly "test-fault"?: string | undefined },
+  options: Tracing,
   context: Context,
   body: (context: Context, trace: Trace | undefined) => Promise<T>,
 ): Promise<T> {
-  const trace = options.trace === undefined ? undefined : new Trace();
+  const trace = traceOf(options);
   try {
     return await body({ ...context, fault: parseFault(options["test-fault"]) }, trace);
   } finally {
-    if (options.trace !== undefined) trace?.write(resolve(options.trace));
+    writeTrace(trace, context);
   }
+}
+
+const traceOf = ({ trace = "" }: Tracing): Trace | undefined => (trace === "" ? undefined : new Trace(trace));
+
+function writeTrace(trace: Trace | undefined, { log }: Context): void {
+  const problem = trace?.write();
+  if (problem !== undefined) log.warn(problem);
 }

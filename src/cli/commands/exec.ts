@@ -4,6 +4,7 @@ import { TsrunError } from "../../core/errors.ts";
 import { exec } from "../../lifecycle/exec.ts";
 import { defineCommand, positional } from "../command.ts";
 import { faultOption } from "../fault.ts";
+import { unlessEmpty } from "../options.ts";
 import { withTrace } from "./create-options.ts";
 
 /** What `exec` exits with when the program could not be started; the program's own statuses are its own. */
@@ -41,7 +42,8 @@ export const command = defineCommand({
   run(parsed, { context }) {
     const { options } = parsed;
     const args = parsed.positionals.slice(1);
-    const socket = options["console-socket"];
+    const socket = unlessEmpty(options["console-socket"]);
+    const user = unlessEmpty(options.user);
     if (options.process === undefined && args.length === 0) {
       throw new TsrunError("usage", "exec: no program is named", { advice: "tsrun exec <id> <program> [args…]" });
     }
@@ -58,8 +60,8 @@ export const command = defineCommand({
                   overrides: {
                     args,
                     env: options.env,
-                    cwd: unlessEmpty(options.cwd),
-                    user: options.user === undefined ? undefined : parseUser(options.user),
+                    cwd: parseCwd(unlessEmpty(options.cwd)),
+                    user: user === undefined ? undefined : parseUser(user),
                     additionalGids: options["additional-gids"].map((gid) => parseId(gid, "--additional-gids")),
                     capabilities: options.cap.map(capabilityName),
                     noNewPrivileges: options["no-new-privs"] ? true : undefined,
@@ -70,9 +72,9 @@ export const command = defineCommand({
                 },
           console: socket !== undefined ? { kind: "socket", path: socket } : { kind: "none" },
           detach: options.detach,
-          pidFile: options["pid-file"],
+          pidFile: unlessEmpty(options["pid-file"]),
           preserveFds: options["preserve-fds"] ?? 0,
-          pidfdSocket: options["pidfd-socket"],
+          pidfdSocket: unlessEmpty(options["pidfd-socket"]),
           ignorePaused: options["ignore-paused"],
           cgroups: options.cgroup,
         },
@@ -82,13 +84,15 @@ export const command = defineCommand({
   },
 });
 
-/** Callers pass empty values for what they do not set. */
-const unlessEmpty = (text: string | undefined): string | undefined => (text === "" ? undefined : text);
+function parseCwd(path: string | undefined): string | undefined {
+  if (path === undefined || path.startsWith("/")) return path;
+  throw new TsrunError("usage", `--cwd: ${JSON.stringify(path)} is not an absolute path`);
+}
 
 /** Strictly a decimal number: what is not one must never become root (CVE-2016-3697). */
 function parseId(text: string, what: string): number {
   if (!/^\d{1,10}$/.test(text)) {
-    throw new TsrunError("usage", `${what}: ${JSON.stringify(text)} is not a number`, {
+    throw new TsrunError("usage", `${what}: ${JSON.stringify(text)} is not a number from 0 to 4294967295`, {
       advice: "names are the image's; a runtime takes numbers only",
     });
   }

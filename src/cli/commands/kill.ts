@@ -5,7 +5,7 @@ import { faultOption } from "../fault.ts";
 import { withTrace } from "./create-options.ts";
 
 export const command = defineCommand({
-  usage: "<id> [signal]",
+  usage: "<id> [signal=TERM]",
   options: {
     all: { type: "flag", alias: "a", describe: "signal every process of the container" },
     ...faultOption,

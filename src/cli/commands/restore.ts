@@ -2,6 +2,7 @@ import { containerId } from "../../core/brands.ts";
 import { restore } from "../../lifecycle/restore.ts";
 import { defineCommand, positional } from "../command.ts";
 import { faultOption } from "../fault.ts";
+import { unlessEmpty } from "../options.ts";
 import { checkpointOptions, criuOptions, paths } from "./checkpoint-options.ts";
 import { withTrace } from "./create-options.ts";
 
@@ -26,7 +27,8 @@ export const command = defineCommand({
   positionals: [1, 1],
   run(parsed, { context }) {
     const { options } = parsed;
-    const { detach, "console-socket": socket } = options;
+    const { detach, "console-socket": given } = options;
+    const socket = unlessEmpty(given);
     const request = {
       id: containerId(positional(parsed, 0)),
       ...paths(options),
@@ -35,7 +37,7 @@ export const command = defineCommand({
         socket !== undefined
           ? ({ kind: "socket", path: socket } as const)
           : ({ kind: detach ? "none" : "pair" } as const),
-      pidFile: options["pid-file"],
+      pidFile: unlessEmpty(options["pid-file"]),
       detach,
       subreaper: !options["no-subreaper"],
       options: {

@@ -1,5 +1,5 @@
-import { join, resolve } from "node:path";
-import { readConfig } from "../../bundle/load.ts";
+import { dirname, join, resolve } from "node:path";
+import { readConfigText, rootfsProblem } from "../../bundle/load.ts";
 import { formatProblems } from "../../bundle/problems.ts";
 import { validateConfig } from "../../bundle/validate.ts";
 import { printableLines } from "../../core/printable.ts";
@@ -12,7 +12,7 @@ export const command = defineCommand({
   positionals: [0, 1],
   run({ options, positionals }) {
     const path = join(resolve(positionals[0] ?? "."), "config.json");
-    const problems = validateConfig(readConfig(path));
+    const problems = validateConfig(readConfigText(path), (root) => rootfsProblem(dirname(path), root));
     if (options.json) writeAll(1, `${JSON.stringify(problems, null, 2)}\n`);
     else if (problems.length === 0) writeAll(1, `${path}: no problems\n`);
     else writeAll(1, `${printableLines(formatProblems(path, problems))}\n`);
