@@ -1,9 +1,10 @@
 /** A containerd of its own: root, state, socket and image in one folder. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { IMAGE, writeBusyboxImage } from "../busybox-image.ts";
-import { type Ended, type ExecuteOptions, execute, processes, until } from "../scenarios.ts";
+import { leftCgroups, leftMounts, leftProcesses, leftStates } from "../left.ts";
+import { type Ended, type ExecuteOptions, execute, until } from "../scenarios.ts";
 
 export class Containerd {
   readonly runtime: string;
@@ -165,45 +166,17 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
       await this.ctr(["container", "delete", id]);
     }
     // A shim ends, and containerd unmounts, after ctr has its answer.
-    const seen = (): readonly string[] => [...this.#shims(), ...this.#mounts(), ...this.#cgroups(), ...this.#states()];
+    const seen = (): readonly string[] => [
+      ...leftProcesses("containerd-shim"),
+      ...leftMounts(this.work),
+      ...leftCgroups("default"),
+      ...leftCgroups("pods"),
+      // The shim gives the runtime a root below /run/containerd.
+      ...leftStates("/run/containerd/runc/default"),
+      ...leftStates("/run/containerd/runc/k8s.io"),
+    ];
     await until("the shims to end", () => seen().length === 0, 30).catch(() => left.push(...seen()));
     return left;
-  }
-
-  #shims(): readonly string[] {
-    return processes()
-      .filter(({ command }) => command.includes("containerd-shim"))
-      .map(({ pid, command }) => `process ${pid} ${command}`);
-  }
-
-  #mounts(): readonly string[] {
-    return readFileSync("/proc/self/mountinfo", "utf8")
-      .split("\n")
-      .filter((line) => line.includes(this.work))
-      .map((line) => `mount ${line}`);
-  }
-
-  #cgroups(): readonly string[] {
-    return readdirSync("/sys/fs/cgroup", { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .flatMap(({ name }) => [join("/sys/fs/cgroup", name, "default"), join("/sys/fs/cgroup", name, "pods")])
-      .concat("/sys/fs/cgroup/default", "/sys/fs/cgroup/pods")
-      .filter(existsSync)
-      .flatMap((parent) =>
-        readdirSync(parent, { withFileTypes: true })
-          .filter((entry) => entry.isDirectory())
-          .map(({ name }) => `cgroup ${parent}/${name}`),
-      );
-  }
-
-  /** The runtime's own: the shim gives it a root below /run/containerd. No container has a name with "@" (a cache may). */
-  #states(): readonly string[] {
-    const root = "/run/containerd/runc/default";
-    return existsSync(root)
-      ? readdirSync(root)
-          .filter((name) => !name.startsWith("@"))
-          .map((name) => `state ${root}/${name}`)
-      : [];
   }
 
   async close(): Promise<void> {

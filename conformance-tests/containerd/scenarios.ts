@@ -3,11 +3,9 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { IMAGE } from "../busybox-image.ts";
-import { type Ended, execute, inTerminal, nap, processes, type Scenario, until } from "../scenarios.ts";
+import { type Ended, execute, FOREVER, inTerminal, nap, processes, type Scenario, until } from "../scenarios.ts";
 import { CONTAINER, Cri, decode, NODE, states } from "./cri.ts";
 import type { Containerd } from "./engine.ts";
-
-const FOREVER = ["sleep", "100000"] as const;
 
 export const scenarios: readonly Scenario<Containerd>[] = [
   {

@@ -1,11 +1,10 @@
-import { join } from "node:path";
-import type { Suite } from "../outcome.ts";
-import { scenarioSuite } from "../scenarios.ts";
+import type { EngineSuite } from "../scenarios.ts";
+import { Containerd } from "./engine.ts";
 import { scenarios } from "./scenarios.ts";
 
-export const containerdSuite: Suite = scenarioSuite(
-  "containerd",
-  join(__dirname, "inside.ts"),
-  scenarios.map(({ name }) => name),
-  ["containerd", "ctr", "script"],
-);
+export const containerd: EngineSuite<Containerd> = {
+  name: "containerd",
+  programs: ["containerd", "ctr", "script"],
+  scenarios,
+  start: Containerd.start,
+};
