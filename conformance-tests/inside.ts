@@ -1,5 +1,5 @@
 /** node scripts/ts.cjs conformance-tests/inside.ts SUITE RUNTIME SCENARIO…: runs scenarios; `scenarioSuite` starts it in `isolated`. */
-import { containerd } from "./containerd/suite.ts";
+import { containerd, containerdSystemd } from "./containerd/suite.ts";
 import { docker } from "./docker/suite.ts";
 import { podman } from "./podman/suite.ts";
 import { runScenarios } from "./scenarios.ts";
@@ -9,6 +9,9 @@ if (runtime === undefined) throw new Error("which suite, and which runtime?");
 switch (name) {
   case containerd.name:
     runScenarios(containerd, runtime, wanted);
+    break;
+  case containerdSystemd.name:
+    runScenarios(containerdSystemd, runtime, wanted);
     break;
   case podman.name:
     runScenarios(podman, runtime, wanted);

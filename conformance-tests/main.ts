@@ -8,7 +8,7 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { containerd } from "./containerd/suite.ts";
+import { containerd, containerdSystemd } from "./containerd/suite.ts";
 import { docker } from "./docker/suite.ts";
 import { ociSuite } from "./oci/programs.ts";
 import type { CaseResult, Outcome, Runtime, Suite, SuiteResult } from "./outcome.ts";
@@ -16,7 +16,13 @@ import { podman } from "./podman/suite.ts";
 import { findRuntime } from "./runtimes.ts";
 import { scenarioSuite } from "./scenarios.ts";
 
-const suites: readonly Suite[] = [ociSuite, scenarioSuite(containerd), scenarioSuite(podman), scenarioSuite(docker)];
+const suites: readonly Suite[] = [
+  ociSuite,
+  scenarioSuite(containerd),
+  scenarioSuite(containerdSystemd),
+  scenarioSuite(podman),
+  scenarioSuite(docker),
+];
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({

@@ -2,7 +2,7 @@
  * Suites whose cases are scenarios: functions that drive a real container engine. They run inside `isolated`, in one process
  * that starts the engine once; this is both sides of it.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -35,6 +35,10 @@ export interface EngineSuite<Engine extends Closable> {
   readonly scenarios: readonly Scenario<Engine>[];
   /** Starts an engine that keeps all that it writes in the folder `work`. */
   start(runtime: string, work: string): Promise<Engine>;
+  /** What it drives asks systemd for cgroups: it runs among the host's processes and cgroups, since systemd knows no others. */
+  readonly systemd?: true;
+  /** What the host lacks besides programs. */
+  missing?(): string | undefined;
 }
 
 /** The side that stays outside: starts inside.ts isolated and turns its lines into results. */
@@ -44,7 +48,7 @@ export function scenarioSuite<Engine extends Closable>(suite: EngineSuite<Engine
     const inside = [resolve(__dirname, "../scripts/ts.cjs"), join(__dirname, "inside.ts"), name, runtime.path];
     const child = spawn(
       resolve(__dirname, "isolated"),
-      [...isolatedArguments(runtime), process.execPath, ...inside, ...wanted],
+      [...(suite.systemd ? ["--systemd"] : isolatedArguments(runtime)), process.execPath, ...inside, ...wanted],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     const ended = new Promise<number | null>((done, failed) => {
@@ -63,7 +67,7 @@ export function scenarioSuite<Engine extends Closable>(suite: EngineSuite<Engine
     caseNames: () => scenarios.map((scenario) => scenario.name),
     prepare: () => {
       const missing = programs.filter((program) => findProgram(program) === undefined);
-      return missing.length === 0 ? undefined : `not installed here: ${missing.join(", ")}`;
+      return missing.length === 0 ? suite.missing?.() : `not installed here: ${missing.join(", ")}`;
     },
     run,
     // Engines have races of their own (podman unmounts /dev/shm while it removes), so a failure is tried again, in an engine of
@@ -199,6 +203,14 @@ export function execute(program: string, args: readonly string[], options: Execu
     child.once("error", failed);
     child.once("close", (status, signal) => done({ status, signal, stdout, stderr }));
   });
+}
+
+/** Signals a daemon and waits for its end. */
+export async function end(daemon: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
+  if (daemon === undefined || daemon.exitCode !== null || daemon.signalCode !== null) return;
+  const ended = new Promise((done) => daemon.once("close", done));
+  daemon.kill(signal);
+  await ended;
 }
 
 /** The processes of this pid namespace. */

@@ -1,25 +1,16 @@
 /** A dockerd and a containerd of its own: data, state, sockets and configuration in one folder. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { basename, join } from "node:path";
 import { IMAGE } from "../busybox-image.ts";
+import { documented } from "../documented.ts";
 import { Engine } from "../engines/engine.ts";
 import { busyboxTree } from "../harness.ts";
 import { leftCgroups, leftMounts, leftProcesses, leftStates, mountPoints } from "../left.ts";
-import { until } from "../scenarios.ts";
+import { end, until } from "../scenarios.ts";
 
 /** Debian's client before others: it is made for the same daemon. */
 const PATH = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", process.env.PATH].join(":");
-
-/** The daemon.json of docs/install.md, with the runtime under test in the place of the installed one. */
-function documentedConfiguration(runtime: string): string {
-  const document = readFileSync(resolve(__dirname, "../../docs/install.md"), "utf8");
-  const snippet = /^\*\*docker\*\*.*daemon\.json.*\n\n((?: {4}.*\n)+)/m.exec(document)?.[1];
-  if (snippet === undefined) throw new Error("docs/install.md has no snippet for docker's daemon.json");
-  const installed = '"/usr/local/bin/tsrun"';
-  if (!snippet.includes(installed)) throw new Error(`the daemon.json of docs/install.md does not name ${installed}`);
-  return snippet.replaceAll(installed, JSON.stringify(runtime));
-}
 
 /** Ids for --userns-remap: the user whose they are, the first of them, and how many. */
 export const REMAPPED = { user: "daemon", first: 300_000, count: 65_536 } as const;
@@ -60,7 +51,7 @@ export class Docker extends Engine {
   /** `flags` are further ones of dockerd. */
   static async start(runtime: string, work: string, flags: readonly string[] = []): Promise<Docker> {
     const engine = new Docker(runtime, work, flags);
-    writeFileSync(join(work, "daemon.json"), documentedConfiguration(runtime));
+    writeFileSync(join(work, "daemon.json"), documented(/docker.*daemon\.json/, runtime));
     // Nothing that is logged in to, no plug-ins of the developer's.
     mkdirSync(join(work, "client"));
     try {
@@ -169,12 +160,4 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.grpc.v1.cri"
       if (status !== 0) throw new Error(stderr);
     }
   }
-}
-
-/** Signals a daemon and waits for its end. */
-async function end(daemon: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
-  if (daemon === undefined || daemon.exitCode !== null || daemon.signalCode !== null) return;
-  const ended = new Promise((done) => daemon.once("close", done));
-  daemon.kill(signal);
-  await ended;
 }
