@@ -16,8 +16,10 @@ const resources: Shape = {
   ...{ cpuPeriod: 1, cpuQuota: 2, cpuShares: 3, memoryLimit: 4, oomScoreAdj: 5, cpusetCpus: 6 },
   // A map is a list of its entries.
   unified: [9, { key: 1, value: 2 }],
+  hugepageLimits: [8, { pageSize: 1, limit: 2 }],
 };
-const namespaces: Shape = { network: 1, pid: 2, ipc: 3 };
+const ids: Shape = { hostId: 1, containerId: 2, length: 3 };
+const namespaces: Shape = { network: 1, pid: 2, ipc: 3, userns: [5, { mode: 1, uids: [2, ids], gids: [3, ids] }] };
 const podConfig: Shape = {
   metadata: [1, { name: 1, uid: 2, namespace: 3 }],
   hostname: 2,
@@ -55,7 +57,8 @@ const requests = {
   ExecSync: { containerId: 1, cmd: 2, timeout: 3 },
 } as const satisfies Readonly<Record<string, Shape>>;
 
-/** NamespaceMode: a namespace of the container's own, and the host's. */
+/** NamespaceMode: the pod's namespace, one of the container's own, and the host's. */
+export const POD = 0;
 export const CONTAINER = 1;
 export const NODE = 2;
 /** The states of a container. */

@@ -1,13 +1,13 @@
 /** A containerd of its own: root, state, socket and image in one folder. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { IMAGE, writeBusyboxImage } from "../busybox-image.ts";
 import { documented } from "../documented.ts";
 import { leftCgroups, leftMounts, leftProcesses, leftStates } from "../left.ts";
 import { type Ended, type ExecuteOptions, end, execute, until } from "../scenarios.ts";
 import { Cri } from "./cri.ts";
-import { leftUnits, makeSlice, removeAllSlices, removeSlice } from "./units.ts";
+import { leftUnits, makeSlice, removeSlice } from "./units.ts";
 
 /** The namespaces of containerd's that the scenarios use: ctr's, and that of the interface for kubelets. */
 const namespaces = ["default", "k8s.io"] as const;
@@ -19,6 +19,8 @@ export class Containerd {
   readonly runtime: string;
   readonly work: string;
   readonly driver: Driver;
+  /** The slice of all pods, without its ending: another engine of the tests may run beside this one. */
+  readonly slice = `tsruntest${process.pid}`;
   #daemon: ChildProcess | undefined;
   #count = 0;
 
@@ -31,6 +33,7 @@ export class Containerd {
   static async start(runtime: string, work: string, driver: Driver = "cgroupfs"): Promise<Containerd> {
     const engine = new Containerd(runtime, work, driver);
     writeFileSync(join(work, "config.toml"), engine.#configuration());
+    writePlugins(join(work, "cni"));
     try {
       await engine.startDaemon();
       const archive = join(work, "image.tar");
@@ -61,7 +64,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
   runtime = "${runtime}"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "${IMAGE}"
-${driver === "systemd" ? "" : WITHOUT_RIGHTS}
+${driver === "systemd" ? WITH_RIGHTS : WITHOUT_RIGHTS}
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "${work}/cni"
     conf_dir = "${work}/cni"
@@ -189,11 +192,11 @@ ${driver === "systemd" ? documentedTables : documentedTables.replace(systemd, "S
 
   /** Makes the cgroup of a pod, as a kubelet does, and gives its name in the kubelet's words. */
   makePodCgroup(uid: string): string {
-    return this.driver === "systemd" ? makeSlice(uid) : "/pods";
+    return this.driver === "systemd" ? makeSlice(this.slice, uid) : "/pods";
   }
 
   removePodCgroup(cgroup: string): void {
-    if (this.driver === "systemd") removeSlice(cgroup);
+    if (this.driver === "systemd") removeSlice(basename(cgroup));
   }
 
   log(): string {
@@ -214,9 +217,10 @@ ${driver === "systemd" ? documentedTables : documentedTables.replace(systemd, "S
     }
     // A shim ends, and containerd unmounts, after ctr has its answer.
     const seen = (): readonly string[] => [
-      ...leftProcesses("containerd-shim"),
+      ...leftProcesses("containerd-shim").filter((shim) => shim.includes(this.work)),
       ...leftMounts(this.work),
-      ...(this.driver === "systemd" ? leftUnits() : []),
+      ...leftMounts("/run/netns"),
+      ...(this.driver === "systemd" ? leftUnits(this.slice) : []),
       ...leftCgroups("default"),
       ...leftCgroups("pods"),
       // The shim gives the runtime a root below /run/containerd.
@@ -228,11 +232,41 @@ ${driver === "systemd" ? documentedTables : documentedTables.replace(systemd, "S
 
   async close(): Promise<void> {
     await end(this.#daemon, "SIGTERM");
-    if (this.driver === "systemd") removeAllSlices();
+    if (this.driver === "systemd") removeSlice(`${this.slice}.slice`);
   }
 }
 
-/** For the plug-in, on a host without CAP_SYS_RESOURCE, hugetlb and AppArmor. */
+/** For the plug-in: by itself it leaves hugetlb out. */
+const WITH_RIGHTS = `  disable_hugetlb_controller = false`;
+/** On a host without CAP_SYS_RESOURCE, hugetlb and AppArmor. */
 const WITHOUT_RIGHTS = `  restrict_oom_score_adj = true
   disable_hugetlb_controller = true
   disable_apparmor = true`;
+
+/** The address that a pod gets. */
+export const PLUGGED = "192.0.2.1";
+
+/** Plug-ins for the networks of pods (CNI 0.4.0): they start the loopback device and give it the address. */
+function writePlugins(folder: string): void {
+  mkdirSync(folder);
+  const plugin = (name: string, device: string, address: string, command: string): void => {
+    const result = {
+      cniVersion: "0.4.0",
+      interfaces: [{ name: device, sandbox: "$CNI_NETNS" }],
+      ips: [{ version: "4", interface: 0, address }],
+    };
+    const script = `#!/bin/sh
+case $CNI_COMMAND in
+  VERSION) echo '{"cniVersion":"0.4.0","supportedVersions":["0.4.0"]}' ;;
+  ADD) nsenter --net="$CNI_NETNS" ip ${command} >&2 && cat <<RESULT ;;
+${JSON.stringify(result)}
+RESULT
+esac
+`;
+    writeFileSync(join(folder, name), script, { mode: 0o755 });
+  };
+  plugin("loopback", "lo", "127.0.0.1/8", "link set lo up");
+  plugin("nowhere", "eth0", `${PLUGGED}/24`, `address add ${PLUGGED}/24 dev lo`);
+  const network = { cniVersion: "0.4.0", name: "nowhere", plugins: [{ type: "nowhere" }] };
+  writeFileSync(join(folder, "10-nowhere.conflist"), JSON.stringify(network));
+}

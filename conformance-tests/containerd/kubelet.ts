@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { readlinkSync } from "node:fs";
 import { cgroupFile, processes, type Scenario, until } from "../scenarios.ts";
-import type { Containerd } from "./engine.ts";
+import { POD } from "./cri.ts";
+import { type Containerd, PLUGGED } from "./engine.ts";
 import { withEvents } from "./events.ts";
 import { inPod } from "./pod.ts";
+
+/** A script for a container: whether the network's plug-in has been here. */
+export const hasAddress = `grep -q ${PLUGGED} /proc/net/fib_trie && echo plugged`;
 
 /** What a kubelet does, whichever way containerd makes cgroups. */
 export const kubelet: readonly Scenario<Containerd>[] = [
@@ -39,6 +43,22 @@ export const kubelet: readonly Scenario<Containerd>[] = [
         assert.deepEqual(first.slice(0, 3), second.slice(0, 3));
         assert.notEqual(first[3], second[3]);
       }),
+  },
+  {
+    name: "kubelet's interface: a pod with a network of its own",
+    run: (engine) =>
+      inPod(
+        engine,
+        async (pod) => {
+          // The sandbox and its containers join a namespace that the plug-in has set up.
+          const id = await pod.run("first", "sleep 100000");
+          const { stdout } = await pod.exec(id, `readlink /proc/self/ns/net; ${hasAddress}`);
+          const ofPod = readlinkSync(`/proc/${await engine.pid(pod.id, "k8s.io")}/ns/net`);
+          assert.notEqual(ofPod, readlinkSync("/proc/self/ns/net"));
+          assert.equal(stdout, `${ofPod}\nplugged\n`);
+        },
+        { network: POD },
+      ),
   },
   {
     name: "kubelet's interface: exec with a stream, and in a terminal",

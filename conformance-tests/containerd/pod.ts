@@ -21,10 +21,12 @@ export class Pod {
   /** The path of its cgroup. */
   readonly cgroup: string;
   readonly #config: Message;
+  readonly #namespaces: Message;
   readonly #logs: string;
 
-  constructor(cri: Cri, id: string, cgroup: string, config: Message, logs: string) {
+  constructor(cri: Cri, id: string, cgroup: string, config: Message, namespaces: Message, logs: string) {
     this.cri = cri;
+    this.#namespaces = namespaces;
     this.id = id;
     this.cgroup = cgroup;
     this.#config = config;
@@ -45,7 +47,7 @@ export class Pod {
       logPath: `${name}.log`,
       linux: {
         resources,
-        securityContext: { ...security, namespaceOptions: { network: NODE, pid: CONTAINER } },
+        securityContext: { ...security, namespaceOptions: { ...this.#namespaces, pid: CONTAINER } },
       },
     };
     return this.cri.text("CreateContainer", { podSandboxId: this.id, config, sandboxConfig: this.#config }, 1);
@@ -106,8 +108,15 @@ export class Pod {
   }
 }
 
-/** Runs a pod in the host's network (no network plug-in is there), whatever becomes of it. */
-export async function inPod(engine: Containerd, use: (pod: Pod) => Promise<void>): Promise<void> {
+/** Namespaces of a pod that may have privileged containers: it has the host's network. */
+const USUAL: Message = { network: NODE };
+
+/** Runs a pod, whatever becomes of it. */
+export async function inPod(
+  engine: Containerd,
+  use: (pod: Pod) => Promise<void>,
+  namespaces: Message = USUAL,
+): Promise<void> {
   const uid = engine.id();
   const logs = join(engine.work, `logs-${uid}`);
   mkdirSync(logs);
@@ -116,13 +125,16 @@ export async function inPod(engine: Containerd, use: (pod: Pod) => Promise<void>
   const config = {
     metadata: { name: "pod", uid, namespace: "default" },
     logDirectory: logs,
-    // Privileged, so that its containers may be.
-    linux: { cgroupParent: cgroup, securityContext: { namespaceOptions: { network: NODE }, privileged: true } },
+    linux: {
+      cgroupParent: cgroup,
+      // Privileged, so that its containers may be.
+      securityContext: { namespaceOptions: namespaces, privileged: namespaces === USUAL },
+    },
   };
   try {
     const id = await cri.text("RunPodSandbox", { config, runtimeHandler: "tsrun" }, 1);
     try {
-      await use(new Pod(cri, id, cgroup, config, logs));
+      await use(new Pod(cri, id, cgroup, config, namespaces, logs));
     } finally {
       await cri.call("StopPodSandbox", { podSandboxId: id });
       await cri.call("RemovePodSandbox", { podSandboxId: id });

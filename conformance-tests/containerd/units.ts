@@ -26,17 +26,15 @@ export function reload(): void {
   systemctl("daemon-reload");
 }
 
-/** The slice of all pods; a kubelet's is "kubepods". */
-const ROOT = "tsruntest";
-/** The slice of the pods of a class. */
-const PODS = `${ROOT}-burstable`;
-
 /** The memory of a pod. */
 export const POD_MEMORY = 256 << 20;
 
-/** Makes the slice of a pod with its limits; gives the path of its cgroup, which is how a kubelet names it. */
-export function makeSlice(uid: string): string {
-  const name = `${PODS}-pod${uid}.slice`;
+/**
+ * Makes the slice of a pod with its limits; gives the path of its cgroup, which is how a kubelet names it. `root` is the slice of
+ * all pods without its ending; a kubelet's is "kubepods".
+ */
+export function makeSlice(root: string, uid: string): string {
+  const name = `${root}-burstable-pod${uid}.slice`;
   const call = ["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"];
   const properties = [
     ...["Description", "s", "a pod"],
@@ -50,23 +48,20 @@ export function makeSlice(uid: string): string {
     { encoding: "utf8" },
   );
   if (made.status !== 0) throw new Error(`busctl: ${made.error?.message ?? made.stderr}`);
-  return `/${ROOT}.slice/${PODS}.slice/${name}`;
+  return `/${root}.slice/${root}-burstable.slice/${name}`;
 }
 
-/** Ends what is in the slice of that cgroup, if anything is, and the slice. */
-export function removeSlice(cgroup: string): void {
-  systemctl("stop", cgroup.slice(cgroup.lastIndexOf("/") + 1));
+/** Ends what is in a slice, if anything is, and the slice. */
+export function removeSlice(name: string): void {
+  systemctl("stop", name);
 }
 
-export function removeAllSlices(): void {
-  removeSlice(`${ROOT}.slice`);
-}
-
-/** Scopes of containers, also such as have failed, and what is left of pods. */
-export function leftUnits(): readonly string[] {
+/** Scopes below the slice of all pods, also such as have failed, and cgroups of pods. */
+export function leftUnits(root: string): readonly string[] {
   const scopes = systemctl("list-units", "--all", "--plain", "--no-legend", "*.scope")
     .split("\n")
-    .filter((line) => /^(cri-containerd|ctr)-/.test(line))
-    .map((line) => `unit ${line}`);
-  return [...scopes, ...leftCgroups(`${ROOT}.slice/${PODS}.slice`)];
+    .map((line) => line.split(" ", 1)[0] ?? "")
+    .filter((unit) => unit !== "" && show(unit, "Slice").Slice?.startsWith(`${root}-`))
+    .map((unit) => `unit ${unit}`);
+  return [...scopes, ...leftCgroups(`${root}.slice/${root}-burstable.slice`)];
 }

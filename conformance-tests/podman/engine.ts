@@ -72,7 +72,7 @@ runtime_supports_json = ["${basename(runtime)}"]
       ...leftProcesses("conmon"),
       // Podman makes some once and keeps them.
       ...leftMounts(this.work, /\/storage(\/vfs)?$|\/run\/netns$/),
-      // conmon's own stay as long as they please.
+      // conmon's own, "conmon", stays.
       ...leftCgroups("libpod_parent").filter((cgroup) => /\/libpod-[^/]*$/.test(cgroup)),
       ...leftStates(`/run/${basename(this.runtime)}`),
     ];
