@@ -8,14 +8,21 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { containerdSuite } from "./containerd/suite.ts";
-import { dockerSuite } from "./docker/suite.ts";
+import { containerd, containerdSystemd } from "./containerd/suite.ts";
+import { docker } from "./docker/suite.ts";
 import { ociSuite } from "./oci/programs.ts";
 import type { CaseResult, Outcome, Runtime, Suite, SuiteResult } from "./outcome.ts";
-import { podmanSuite } from "./podman/suite.ts";
+import { podman } from "./podman/suite.ts";
 import { findRuntime } from "./runtimes.ts";
+import { scenarioSuite } from "./scenarios.ts";
 
-const suites: readonly Suite[] = [ociSuite, containerdSuite, podmanSuite, dockerSuite];
+const suites: readonly Suite[] = [
+  ociSuite,
+  scenarioSuite(containerd),
+  scenarioSuite(containerdSystemd),
+  scenarioSuite(podman),
+  scenarioSuite(docker),
+];
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({

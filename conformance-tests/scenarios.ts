@@ -2,7 +2,7 @@
  * Suites whose cases are scenarios: functions that drive a real container engine. They run inside `isolated`, in one process
  * that starts the engine once; this is both sides of it.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -20,31 +20,42 @@ export interface Scenario<Engine> {
   run(engine: Engine): Promise<void>;
 }
 
-/** The side that stays outside: starts `driver` isolated and turns its lines into results. */
-export function scenarioSuite(
-  name: string,
-  driver: string,
-  names: readonly string[],
-  programs: readonly string[],
-): Suite {
+/** What a scenario's engine must be able to do besides what the scenario asks for. */
+export interface Closable {
+  close(): Promise<void>;
+  /** Removes what a scenario has left and tells what it was. */
+  leftovers(): Promise<readonly string[]>;
+}
+
+/** A suite of scenarios: an engine and what is done with it. */
+export interface EngineSuite<Engine extends Closable> {
+  readonly name: string;
+  /** The programs that it needs. */
+  readonly programs: readonly string[];
+  readonly scenarios: readonly Scenario<Engine>[];
+  /** Starts an engine that keeps all that it writes in the folder `work`. */
+  start(runtime: string, work: string): Promise<Engine>;
+  /** What it drives asks systemd for cgroups: it runs among the host's processes and cgroups, since systemd knows no others. */
+  readonly systemd?: true;
+  /** What the host lacks besides programs. */
+  missing?(): string | undefined;
+}
+
+/** The side that stays outside: starts inside.ts isolated and turns its lines into results. */
+export function scenarioSuite<Engine extends Closable>(suite: EngineSuite<Engine>): Suite {
+  const { name, programs, scenarios } = suite;
   const run: Suite["run"] = async (runtime, wanted, report) => {
-    const inside = spawn(
+    const inside = [resolve(__dirname, "../scripts/ts.cjs"), join(__dirname, "inside.ts"), name, runtime.path];
+    const child = spawn(
       resolve(__dirname, "isolated"),
-      [
-        ...isolatedArguments(runtime),
-        process.execPath,
-        resolve(__dirname, "../scripts/ts.cjs"),
-        driver,
-        runtime.path,
-        ...wanted,
-      ],
+      [...(suite.systemd ? ["--systemd"] : isolatedArguments(runtime)), process.execPath, ...inside, ...wanted],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     const ended = new Promise<number | null>((done, failed) => {
-      inside.once("error", failed);
-      inside.once("close", done);
+      child.once("error", failed);
+      child.once("close", done);
     });
-    for await (const text of createInterface({ input: inside.stdout })) {
+    for await (const text of createInterface({ input: child.stdout })) {
       const line = JSON.parse(text) as Line;
       if (line.kind === "case") await report(line.result);
     }
@@ -53,10 +64,10 @@ export function scenarioSuite(
   };
   return {
     name,
-    caseNames: () => names,
+    caseNames: () => scenarios.map((scenario) => scenario.name),
     prepare: () => {
       const missing = programs.filter((program) => findProgram(program) === undefined);
-      return missing.length === 0 ? undefined : `not installed here: ${missing.join(", ")}`;
+      return missing.length === 0 ? suite.missing?.() : `not installed here: ${missing.join(", ")}`;
     },
     run,
     // Engines have races of their own (podman unmounts /dev/shm while it removes), so a failure is tried again, in an engine of
@@ -83,12 +94,11 @@ export function scenarioSuite(
 }
 
 /** The side inside: starts the engine, runs the scenarios, and checks after each that nothing is left of it. */
-export async function runScenarios<Engine extends { close(): Promise<void>; leftovers(): Promise<readonly string[]> }>(
-  scenarios: readonly Scenario<Engine>[],
-  start: (runtime: string, work: string) => Promise<Engine>,
+export async function runScenarios<Engine extends Closable>(
+  { scenarios, start }: EngineSuite<Engine>,
+  runtime: string,
+  wanted: readonly string[],
 ): Promise<void> {
-  const [runtime, ...wanted] = process.argv.slice(2);
-  if (runtime === undefined) throw new Error("which runtime?");
   const work = mkdtempSync("/tmp/tsrun-engine-");
   // Containers in user namespaces come through here.
   chmodSync(work, 0o755);
@@ -113,7 +123,7 @@ export async function runScenarios<Engine extends { close(): Promise<void>; left
   }
 }
 
-async function runScenario<Engine extends { leftovers(): Promise<readonly string[]> }>(
+async function runScenario<Engine extends Closable>(
   scenario: Scenario<Engine>,
   engine: Engine,
   runtime: string,
@@ -134,6 +144,9 @@ async function runScenario<Engine extends { leftovers(): Promise<readonly string
 function print(line: Line): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
+
+/** A program that runs until it is killed. */
+export const FOREVER = ["sleep", "100000"] as const;
 
 export const nap = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
@@ -190,6 +203,14 @@ export function execute(program: string, args: readonly string[], options: Execu
     child.once("error", failed);
     child.once("close", (status, signal) => done({ status, signal, stdout, stderr }));
   });
+}
+
+/** Signals a daemon and waits for its end. */
+export async function end(daemon: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
+  if (daemon === undefined || daemon.exitCode !== null || daemon.signalCode !== null) return;
+  const ended = new Promise((done) => daemon.once("close", done));
+  daemon.kill(signal);
+  await ended;
 }
 
 /** The processes of this pid namespace. */

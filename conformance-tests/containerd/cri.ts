@@ -7,13 +7,19 @@ import { createConnection } from "node:net";
 
 /** A protobuf field: its number, and a nested message's fields. Lists hold one type. */
 type Shape = { readonly [name: string]: number | readonly [number, Shape] };
-type Value = string | number | boolean | readonly string[] | Message;
-interface Message {
+type Value = string | number | boolean | readonly string[] | readonly Message[] | Message;
+export interface Message {
   readonly [name: string]: Value;
 }
 
-const resources: Shape = { cpuPeriod: 1, cpuQuota: 2, cpuShares: 3, memoryLimit: 4, oomScoreAdj: 5 };
-const namespaces: Shape = { network: 1, pid: 2, ipc: 3 };
+const resources: Shape = {
+  ...{ cpuPeriod: 1, cpuQuota: 2, cpuShares: 3, memoryLimit: 4, oomScoreAdj: 5, cpusetCpus: 6 },
+  // A map is a list of its entries.
+  unified: [9, { key: 1, value: 2 }],
+  hugepageLimits: [8, { pageSize: 1, limit: 2 }],
+};
+const ids: Shape = { hostId: 1, containerId: 2, length: 3 };
+const namespaces: Shape = { network: 1, pid: 2, ipc: 3, userns: [5, { mode: 1, uids: [2, ids], gids: [3, ids] }] };
 const podConfig: Shape = {
   metadata: [1, { name: 1, uid: 2, namespace: 3 }],
   hostname: 2,
@@ -46,10 +52,13 @@ const requests = {
   RemoveContainer: { containerId: 1 },
   ContainerStatus: { containerId: 1 },
   UpdateContainerResources: { containerId: 1, linux: [2, resources] },
+  ContainerStats: { containerId: 1 },
+  Exec: { containerId: 1, cmd: 2, tty: 3, stdin: 4, stdout: 5, stderr: 6 },
   ExecSync: { containerId: 1, cmd: 2, timeout: 3 },
 } as const satisfies Readonly<Record<string, Shape>>;
 
-/** NamespaceMode: a namespace of the container's own, and the host's. */
+/** NamespaceMode: the pod's namespace, one of the container's own, and the host's. */
+export const POD = 0;
 export const CONTAINER = 1;
 export const NODE = 2;
 /** The states of a container. */
@@ -74,7 +83,9 @@ function encode(message: Message, shape: Shape): Buffer {
   for (const [name, value] of Object.entries(message)) {
     const described = shape[name];
     if (described === undefined) throw new Error(`no field ${name}`);
-    if (typeof described !== "number") bytes(described[0], encode(value as Message, described[1]));
+    if (typeof described !== "number")
+      for (const each of Array.isArray(value) ? value : [value])
+        bytes(described[0], encode(each as Message, described[1]));
     else if (typeof value === "string") bytes(described, Buffer.from(value));
     else if (Array.isArray(value)) for (const text of value as readonly string[]) bytes(described, Buffer.from(text));
     else parts.push(varint(described << 3), varint(Number(value)));
@@ -109,12 +120,21 @@ export function decode(message: Buffer): ReadonlyMap<number, number | Buffer> {
 }
 
 export class Cri {
-  readonly #session: ClientHttp2Session;
+  readonly #socket: string;
+  #session: ClientHttp2Session | undefined;
 
   constructor(socket: string) {
-    this.#session = connect("http://localhost", { createConnection: () => createConnection(socket) });
-    // Each call reports it, too.
-    this.#session.on("error", () => {});
+    this.#socket = socket;
+  }
+
+  /** A connection ends with the daemon: the next call makes another. */
+  #connected(): ClientHttp2Session {
+    if (this.#session === undefined || this.#session.closed || this.#session.destroyed) {
+      this.#session = connect("http://localhost", { createConnection: () => createConnection(this.#socket) });
+      // Each call reports it, too.
+      this.#session.on("error", () => {});
+    }
+    return this.#session;
   }
 
   /** Calls a method of RuntimeService; throws with the server's message. */
@@ -123,7 +143,7 @@ export class Cri {
     const head = Buffer.alloc(5);
     head.writeUInt32BE(body.length, 1);
     return new Promise((done, failed) => {
-      const stream = this.#session.request({
+      const stream = this.#connected().request({
         [constants.HTTP2_HEADER_METHOD]: "POST",
         [constants.HTTP2_HEADER_PATH]: `/runtime.v1.RuntimeService/${method}`,
         [constants.HTTP2_HEADER_CONTENT_TYPE]: "application/grpc",
@@ -153,6 +173,7 @@ export class Cri {
   }
 
   async close(): Promise<void> {
-    await new Promise<void>((done) => this.#session.close(done));
+    const session = this.#session;
+    if (session !== undefined && !session.destroyed) await new Promise<void>((done) => session.close(done));
   }
 }

@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { IMAGE } from "../busybox-image.ts";
-import { type Ended, execute, inTerminal, nap, processes, type Scenario, until } from "../scenarios.ts";
-import { CONTAINER, Cri, decode, NODE, states } from "./cri.ts";
+import { type Ended, execute, FOREVER, inTerminal, nap, processes, type Scenario, until } from "../scenarios.ts";
 import type { Containerd } from "./engine.ts";
-
-const FOREVER = ["sleep", "100000"] as const;
+import { withEvents } from "./events.ts";
+import { kubelet } from "./kubelet.ts";
 
 export const scenarios: readonly Scenario<Containerd>[] = [
   {
@@ -542,169 +540,9 @@ ${readlinkSync(`${namespaces}/ipc`)}
       assert.deepEqual([ended.status, ended.stdout], [6, "old\n"]);
     },
   },
-  {
-    name: "kubelet's interface: a pod and a container",
-    run: (engine) =>
-      inPod(engine, async (cri, create) => {
-        const id = await create("first", "echo logged; trap 'exit 4' TERM; while :; do sleep 0.05; done");
-        const state = async (): Promise<string | undefined> => states[(await containerStatus(cri, id)).state];
-        assert.equal(await state(), "created");
-        await cri.call("StartContainer", { containerId: id });
-        assert.equal(await state(), "running");
-        const executed = await cri.call("ExecSync", {
-          containerId: id,
-          cmd: ["sh", "-c", "echo out; echo err >&2; exit 3"],
-        });
-        assert.deepEqual([String(executed.get(1)), String(executed.get(2)), executed.get(3)], ["out\n", "err\n", 3]);
-        await until("the log", () =>
-          / stdout F logged$/m.test(readFileSync(join(engine.work, "pod-logs", "first.log"), "utf8")),
-        );
-        await cri.call("StopContainer", { containerId: id, timeout: 10 });
-        assert.deepEqual([await state(), (await containerStatus(cri, id)).exitCode], ["exited", 4]);
-        await cri.call("RemoveContainer", { containerId: id });
-      }),
-  },
-  {
-    name: "kubelet's interface: containers share the pod's namespaces",
-    run: (engine) =>
-      inPod(engine, async (cri, create) => {
-        const read = async (name: string): Promise<string> => {
-          const id = await create(name, "sleep 100000");
-          await cri.call("StartContainer", { containerId: id });
-          const program = "for n in net ipc uts pid; do readlink /proc/self/ns/$n; done";
-          return cri.text("ExecSync", { containerId: id, cmd: ["sh", "-c", program] }, 1);
-        };
-        const [first, second] = [(await read("first")).split("\n"), (await read("second")).split("\n")];
-        assert.deepEqual(first.slice(0, 3), second.slice(0, 3));
-        assert.notEqual(first[3], second[3]);
-      }),
-  },
-  {
-    name: "kubelet's interface: an exec that takes too long",
-    run: (engine) =>
-      inPod(engine, async (cri, create) => {
-        const id = await create("first", "sleep 100000");
-        await cri.call("StartContainer", { containerId: id });
-        await assert.rejects(
-          cri.call("ExecSync", { containerId: id, cmd: ["sleep", "67890"], timeout: 1 }),
-          /timeout|deadline/,
-        );
-        await until("its end", () => processes().every(({ command }) => command !== "sleep 67890"));
-        assert.equal(states[(await containerStatus(cri, id)).state], "running");
-      }),
-  },
-  {
-    name: "kubelet's interface: privileged, read-only",
-    run: (engine) =>
-      inPod(engine, async (cri, create) => {
-        const privileged = await create("privileged", "sleep 100000", { privileged: true });
-        const readonly = await create("readonly", "sleep 100000", { readonlyRoot: true });
-        const run = async (id: string, program: string): Promise<string> => {
-          await cri.call("StartContainer", { containerId: id });
-          return cri.text("ExecSync", { containerId: id, cmd: ["sh", "-c", `${program} 2>&1`] }, 1);
-        };
-        assert.equal(await run(privileged, "mkdir /m && mount -t tmpfs none /m && echo mounted"), "mounted\n");
-        assert.match(await run(readonly, "touch /file"), /Read-only file system/);
-      }),
-  },
-  {
-    name: "kubelet's interface: limits, and an update of them",
-    needs: ["update"],
-    run: (engine) =>
-      inPod(engine, async (cri, create) => {
-        const id = await create("limited", "sleep 100000", {}, { memoryLimit: 64 << 20, cpuShares: 512 });
-        await cri.call("StartContainer", { containerId: id });
-        const program = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max";
-        const limit = (): Promise<string> => cri.text("ExecSync", { containerId: id, cmd: ["sh", "-c", program] }, 1);
-        assert.equal(await limit(), `${64 << 20}\n`);
-        await cri.call("UpdateContainerResources", { containerId: id, linux: { memoryLimit: 32 << 20 } });
-        assert.equal(await limit(), `${32 << 20}\n`);
-      }),
-  },
+  ...kubelet,
 ];
-
-/** Collects what `ctr events` prints while `use` runs. */
-async function withEvents(
-  engine: Containerd,
-  use: (events: { readonly text: string }) => Promise<void>,
-): Promise<void> {
-  const events = { text: "" };
-  const child = spawn("ctr", ["--address", join(engine.work, "containerd.sock"), "events"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    events.text += text;
-  });
-  const ended = new Promise((done) => child.once("close", done));
-  try {
-    // It says nothing when it listens: an image's label makes an event that it must show.
-    await until("ctr to listen", async () => {
-      await engine.ok(["images", "label", IMAGE, `asked=${Date.now()}`]);
-      return events.text.includes("/images/update");
-    });
-    await use(events);
-  } finally {
-    child.kill();
-    await ended;
-  }
-}
 
 function terminal(engine: Containerd, args: readonly string[], after: RegExp): Promise<Ended> {
   return inTerminal(["ctr", "--address", join(engine.work, "containerd.sock"), ...args], { after, text: "\n" });
-}
-
-type Create = (
-  name: string,
-  script: string,
-  security?: { readonly privileged?: boolean; readonly readonlyRoot?: boolean },
-  resources?: { readonly memoryLimit?: number; readonly cpuShares?: number },
-) => Promise<string>;
-
-/** Runs a pod in the host's network (no network plug-in is there), whatever becomes of it. */
-async function inPod(engine: Containerd, use: (cri: Cri, create: Create) => Promise<void>): Promise<void> {
-  const cri = new Cri(join(engine.work, "containerd.sock"));
-  const namespaceOptions = { network: NODE };
-  const config = {
-    metadata: { name: "pod", uid: engine.id(), namespace: "default" },
-    logDirectory: join(engine.work, "pod-logs"),
-    // Privileged, so that its containers may be.
-    linux: { cgroupParent: "/pods", securityContext: { namespaceOptions, privileged: true } },
-  };
-  mkdirSync(config.logDirectory, { recursive: true });
-  try {
-    const pod = await cri.text("RunPodSandbox", { config }, 1);
-    try {
-      await use(cri, (name, script, security = {}, resources = {}) =>
-        cri.text(
-          "CreateContainer",
-          {
-            podSandboxId: pod,
-            config: {
-              metadata: { name },
-              image: { image: IMAGE },
-              command: ["sh", "-c", script],
-              logPath: `${name}.log`,
-              linux: {
-                resources,
-                securityContext: { ...security, namespaceOptions: { ...namespaceOptions, pid: CONTAINER } },
-              },
-            },
-            sandboxConfig: config,
-          },
-          1,
-        ),
-      );
-    } finally {
-      await cri.call("StopPodSandbox", { podSandboxId: pod });
-      await cri.call("RemovePodSandbox", { podSandboxId: pod });
-    }
-  } finally {
-    await cri.close();
-  }
-}
-
-async function containerStatus(cri: Cri, id: string): Promise<{ readonly state: number; readonly exitCode: number }> {
-  const status = decode((await cri.call("ContainerStatus", { containerId: id })).get(1) as Buffer);
-  // The first of an enumeration and a 0 are left out.
-  return { state: Number(status.get(3) ?? 0), exitCode: Number(status.get(7) ?? 0) };
 }

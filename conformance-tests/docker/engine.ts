@@ -1,32 +1,16 @@
 /** A dockerd and a containerd of its own: data, state, sockets and configuration in one folder. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  writeFileSync,
-} from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { IMAGE } from "../busybox-image.ts";
+import { documented } from "../documented.ts";
+import { Engine } from "../engines/engine.ts";
 import { busyboxTree } from "../harness.ts";
-import { type Ended, type ExecuteOptions, execute, processes, until } from "../scenarios.ts";
+import { leftCgroups, leftMounts, leftProcesses, leftStates, mountPoints } from "../left.ts";
+import { end, until } from "../scenarios.ts";
 
 /** Debian's client before others: it is made for the same daemon. */
 const PATH = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", process.env.PATH].join(":");
-
-/** The daemon.json of docs/install.md, with the runtime under test in the place of the installed one. */
-function documentedConfiguration(runtime: string): string {
-  const document = readFileSync(resolve(__dirname, "../../docs/install.md"), "utf8");
-  const snippet = /^\*\*docker\*\*.*daemon\.json.*\n\n((?: {4}.*\n)+)/m.exec(document)?.[1];
-  if (snippet === undefined) throw new Error("docs/install.md has no snippet for docker's daemon.json");
-  const installed = '"/usr/local/bin/tsrun"';
-  if (!snippet.includes(installed)) throw new Error(`the daemon.json of docs/install.md does not name ${installed}`);
-  return snippet.replaceAll(installed, JSON.stringify(runtime));
-}
 
 /** Ids for --userns-remap: the user whose they are, the first of them, and how many. */
 export const REMAPPED = { user: "daemon", first: 300_000, count: 65_536 } as const;
@@ -45,17 +29,21 @@ export function copyEtc(work: string): void {
     writeFileSync(file, `${REMAPPED.user}:${REMAPPED.first}:${REMAPPED.count}\n`);
 }
 
-export class Docker {
-  readonly runtime: string;
-  readonly work: string;
+export class Docker extends Engine {
+  readonly cannotCreate = 125;
+  // Also for one that cannot be run.
+  readonly missingInExec = 126;
+  readonly topColumns = ["-o", "pid,args"];
+  protected readonly kinds = [
+    ["container", ["ps", "--all", "--quiet"], ["rm", "--force"]],
+    ["volume", ["volume", "ls", "--quiet"], ["volume", "rm", "--force"]],
+  ] as const;
   readonly #flags: readonly string[];
   readonly #containerd: ChildProcess;
   #daemon: ChildProcess | undefined;
-  #count = 0;
 
   private constructor(runtime: string, work: string, flags: readonly string[]) {
-    this.runtime = runtime;
-    this.work = work;
+    super(runtime, work);
     this.#flags = flags;
     this.#containerd = this.#startContainerd();
   }
@@ -63,7 +51,7 @@ export class Docker {
   /** `flags` are further ones of dockerd. */
   static async start(runtime: string, work: string, flags: readonly string[] = []): Promise<Docker> {
     const engine = new Docker(runtime, work, flags);
-    writeFileSync(join(work, "daemon.json"), documentedConfiguration(runtime));
+    writeFileSync(join(work, "daemon.json"), documented(/docker.*daemon\.json/, runtime));
     // Nothing that is logged in to, no plug-ins of the developer's.
     mkdirSync(join(work, "client"));
     try {
@@ -119,7 +107,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.grpc.v1.cri"
     this.#daemon = daemon;
     await until("dockerd to answer", async () => {
       if (daemon.exitCode !== null) throw new Error(`dockerd has ended:\n${this.log()}`);
-      return (await this.docker(["version"])).status === 0;
+      return (await this.call(["version"])).status === 0;
     });
   }
 
@@ -132,144 +120,44 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.grpc.v1.cri"
     return `unix://${this.work}/docker.sock`;
   }
 
-  docker(args: readonly string[], options: ExecuteOptions = {}): Promise<Ended> {
-    return execute("docker", args, { ...options, env: this.environment() });
+  command(args: readonly string[]): readonly [string, ...string[]] {
+    return ["docker", ...args];
   }
 
   environment(): NodeJS.ProcessEnv {
     return { PATH, HOME: this.work, DOCKER_CONFIG: join(this.work, "client"), DOCKER_HOST: this.#socket };
   }
 
-  /** Runs docker, expects success and gives its standard output. */
-  async ok(args: readonly string[], options: ExecuteOptions = {}): Promise<string> {
-    const ended = await this.docker(args, options);
-    if (ended.status !== 0) {
-      throw new Error(
-        `docker ${args.join(" ")}: status ${ended.status} ${ended.signal ?? ""}\n${ended.stdout}${ended.stderr}`,
-      );
-    }
-    return ended.stdout;
+  protected usual(flags: readonly string[]): readonly string[] {
+    return ["--runtime", "tsrun", ...(flags.includes("--network") ? [] : ["--network", "none"])];
   }
 
-  name(): string {
-    return `c${++this.#count}`;
-  }
-
-  /** The arguments of `docker run`, or of `docker create`; there is no network but "none" and "host". */
-  run(flags: readonly string[], ...program: readonly string[]): string[] {
-    return this.#container("run", flags, program);
-  }
-
-  create(flags: readonly string[], ...program: readonly string[]): string[] {
-    return this.#container("create", flags, program);
-  }
-
-  #container(command: string, flags: readonly string[], program: readonly string[]): string[] {
-    const network = flags.includes("--network") ? [] : ["--network", "none"];
-    return [command, "--runtime", "tsrun", ...network, ...flags, IMAGE, ...program];
-  }
-
-  /** Starts a container in the background and gives its name. */
-  async detached(flags: readonly string[], ...program: readonly string[]): Promise<string> {
-    const name = this.name();
-    await this.ok(this.run(["--detach", "--name", name, ...flags], ...program));
-    return name;
-  }
-
-  async inspect(name: string, format: string): Promise<string> {
-    return (await this.ok(["inspect", "--format", format, name])).trim();
-  }
-
-  async remove(name: string): Promise<void> {
-    await this.ok(["rm", "--force", name]);
+  cgroupName(id: string): string {
+    return id;
   }
 
   log(): string {
     return readFileSync(join(this.work, "dockerd.log"), "utf8");
   }
 
-  /** Removes what a scenario has left and tells what it was: with a right runtime, nothing. */
-  async leftovers(): Promise<readonly string[]> {
-    const left: string[] = [];
-    for (const [kind, list, remove] of [
-      ["container", ["ps", "--all", "--quiet"], ["rm", "--force"]],
-      ["volume", ["volume", "ls", "--quiet"], ["volume", "rm", "--force"]],
-    ] as const) {
-      for (const id of (await this.ok(list)).split("\n").filter((name) => name !== "")) {
-        left.push(`${kind} ${id}`);
-        await this.docker([...remove, id]);
-      }
-    }
-    // A shim ends after docker has its answer.
-    const seen = (): readonly string[] => [...this.#shims(), ...this.#mounts(), ...this.#cgroups(), ...this.#states()];
-    await until("the shims to end", () => seen().length === 0, 30).catch(() => left.push(...seen()));
-    return left;
-  }
-
-  #shims(): readonly string[] {
-    return processes()
-      .filter(({ command }) => command.includes("containerd-shim"))
-      .map(({ pid, command }) => `process ${pid} ${command}`);
-  }
-
-  /** All but those that dockerd makes once and keeps. */
-  #mounts(): readonly string[] {
-    return this.#mountPoints()
-      .filter((at) => !/\/exec\/netns\/default$|\/data(?:\/\d+\.\d+)?$/.test(at))
-      .map((at) => `mount ${at}`);
-  }
-
-  #mountPoints(): readonly string[] {
-    return readFileSync("/proc/self/mountinfo", "utf8")
-      .split("\n")
-      .map((line) => line.split(" ")[4] ?? "")
-      .filter((at) => at.startsWith(`${this.work}/`));
-  }
-
-  #cgroups(): readonly string[] {
-    const parents = readdirSync("/sys/fs/cgroup", { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => join("/sys/fs/cgroup", name, "docker"));
-    return [...parents, "/sys/fs/cgroup/docker"].filter(existsSync).flatMap((parent) =>
-      readdirSync(parent, { withFileTypes: true })
-        .filter((entry) => entry.isDirectory())
-        .map(({ name }) => `cgroup ${parent}/${name}`),
-    );
-  }
-
-  /** Removes an empty cgroup from every hierarchy. */
-  removeCgroup(path: string): void {
-    const hierarchies = readdirSync("/sys/fs/cgroup", { withFileTypes: true }).filter((entry) => entry.isDirectory());
-    for (const at of ["/sys/fs/cgroup", ...hierarchies.map(({ name }) => join("/sys/fs/cgroup", name))])
-      if (existsSync(join(at, path))) rmdirSync(join(at, path));
-  }
-
-  /** The runtime's own. No container has a name with "@" (a cache may). */
-  #states(): readonly string[] {
-    return [join(this.work, "exec/runtime-tsrun/moby"), `/run/${basename(this.runtime)}`]
-      .filter(existsSync)
-      .flatMap((root) =>
-        readdirSync(root)
-          .filter((name) => !name.startsWith("@"))
-          .map((name) => `state ${root}/${name}`),
-      );
+  protected left(): readonly string[] {
+    return [
+      ...leftProcesses("containerd-shim"),
+      // dockerd makes some once and keeps them.
+      ...leftMounts(this.work, /\/exec\/netns\/default$|\/data(?:\/\d+\.\d+)?$/),
+      ...leftCgroups("docker"),
+      ...leftStates(join(this.work, "exec/runtime-tsrun/moby")),
+      ...leftStates(`/run/${basename(this.runtime)}`),
+    ];
   }
 
   async close(): Promise<void> {
     await end(this.#daemon, "SIGTERM");
     await end(this.#containerd, "SIGTERM");
     // With live-restore dockerd keeps its data folder mounted for the next one.
-    for (const at of [...this.#mountPoints()].reverse()) {
+    for (const at of [...mountPoints(this.work)].reverse()) {
       const { status, stderr } = spawnSync("umount", [at], { encoding: "utf8" });
       if (status !== 0) throw new Error(stderr);
     }
   }
-}
-
-/** Signals a daemon and waits for its end. */
-async function end(daemon: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
-  if (daemon === undefined || daemon.exitCode !== null || daemon.signalCode !== null) return;
-  const ended = new Promise((done) => daemon.once("close", done));
-  daemon.kill(signal);
-  await ended;
 }

@@ -1,11 +1,13 @@
-import { join } from "node:path";
-import type { Suite } from "../outcome.ts";
-import { scenarioSuite } from "../scenarios.ts";
+import type { EngineSuite } from "../scenarios.ts";
+import { copyEtc, Docker } from "./engine.ts";
 import { scenarios } from "./scenarios.ts";
 
-export const dockerSuite: Suite = scenarioSuite(
-  "docker",
-  join(__dirname, "inside.ts"),
-  scenarios.map(({ name }) => name),
-  ["dockerd", "docker", "containerd", "docker-init", "script"],
-);
+export const docker: EngineSuite<Docker> = {
+  name: "docker",
+  programs: ["dockerd", "docker", "containerd", "docker-init", "script"],
+  scenarios,
+  start: (runtime, work) => {
+    copyEtc(work);
+    return Docker.start(runtime, work);
+  },
+};

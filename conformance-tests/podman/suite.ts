@@ -1,11 +1,10 @@
-import { join } from "node:path";
-import type { Suite } from "../outcome.ts";
-import { scenarioSuite } from "../scenarios.ts";
+import type { EngineSuite } from "../scenarios.ts";
+import { Podman } from "./engine.ts";
 import { scenarios } from "./scenarios.ts";
 
-export const podmanSuite: Suite = scenarioSuite(
-  "podman",
-  join(__dirname, "inside.ts"),
-  scenarios.map(({ name }) => name),
-  ["podman", "conmon", "catatonit", "script"],
-);
+export const podman: EngineSuite<Podman> = {
+  name: "podman",
+  programs: ["podman", "conmon", "catatonit", "script"],
+  scenarios,
+  start: Podman.start,
+};

@@ -20,6 +20,12 @@ export const machines = {
     suites: [
       // What CAP_SYS_RESOURCE decides.
       ["oci", "default", "process_capabilities", "process_oom_score_adj"],
+      // What systemd decides: containers of Kubernetes as scopes.
+      [
+        "containerd-systemd",
+        "a pod and its containers are scopes in the pod's slice, as long as they run",
+        "limits are systemd's and the kernel's, also after an update and a reload",
+      ],
       // What cgroup v2 decides: limits, freezing, devices, who gets the controllers.
       [
         "podman",
