@@ -22,6 +22,8 @@ const criuOptions = {
   fileLocks: false,
   lazyPages: false,
   autoDedup: false,
+  linkRemap: false,
+  tcpSkipInFlight: false,
   cgroupMode: "soft",
   emptyNamespaces: 0,
 } as const;
