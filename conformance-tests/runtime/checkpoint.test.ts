@@ -116,6 +116,8 @@ jest.setTimeout(300_000);
     one.goesOn(at + 1);
     const state = box.state(one.id);
     expect(state).toMatchObject({ status: "running", pid: Number(readFileSync(pidFile, "utf8")) });
+    // CRIU by itself makes it writable.
+    expect(box.run(["exec", one.id, "touch", "/file"]).stderr).toContain("Read-only file system");
     expect(box.ok(["exec", one.id, "hostname"]).stdout).toBe(
       box.ok(["exec", one.id, "cat", "/proc/sys/kernel/hostname"]).stdout,
     );
@@ -214,6 +216,23 @@ jest.setTimeout(300_000);
     // That of the stopped container, whose place it took, came first.
     expect(readFileSync(mark, "utf8").match(/(createRuntime|poststop)$/gm)).toEqual(["poststop", "createRuntime"]);
     expect(readFileSync(mark, "utf8")).toContain(`"pid":${pid}`);
+    box.ok(["delete", "--force", one.id]);
+  });
+
+  (isTsrun ? test : test.skip)("what the image has otherwise than config.json is told", () => {
+    const one = counter(onHostNetwork);
+    worked(one.dump());
+    const file = join(one.bundle, "config.json");
+    const config = JSON.parse(readFileSync(file, "utf8")) as Config;
+    config.process.args = ["true"];
+    config.linux.sysctl = { "kernel.msgmax": "4242" };
+    config.annotations = { of: "no account" };
+    writeFileSync(file, JSON.stringify(config));
+    expect(restore(one, one.id)).toMatchObject({
+      status: 0,
+      stderr: expect.stringMatching(/^tsrun: warning: .*as in the image, not .*: \/process\/args, \/linux\/sysctl\n$/),
+    });
+    one.goesOn(one.count());
     box.ok(["delete", "--force", one.id]);
   });
 

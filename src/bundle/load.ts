@@ -131,6 +131,11 @@ export function loadBundle(directory: string, configFile = "config.json"): Bundl
   return { bundle: bundle as AbsPath, rootfs: findRootfs(bundle, config), config, text };
 }
 
+/** Checks the text of a configuration that is in no bundle. `file`: its name in messages. Throws `config`. */
+export function checkConfig(file: string, text: string): Config {
+  return check(file, text, parse(file, text), configFormat);
+}
+
 function findRootfs(bundle: string, config: Config): AbsPath {
   const path = config.root?.path ?? "";
   try {
