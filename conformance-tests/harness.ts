@@ -247,12 +247,14 @@ function removeCgroups(name: string): void {
   for (const hierarchy of hierarchies()) spawnSync("rmdir", [join(hierarchy, "tsrun-test")]);
 }
 
-/** Polls until the condition holds; throws with `what` after a minute. */
+const PATIENCE_MS = 120_000;
+
+/** Polls until the condition holds; throws with `what` after two minutes. */
 export function waitFor(what: string, condition: () => boolean): void {
   const nap = new Int32Array(new SharedArrayBuffer(4));
-  for (let i = 0; i < 6000; i++) {
+  // By the clock: a condition may take a second itself.
+  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; Atomics.wait(nap, 0, 0, 10)) {
     if (condition()) return;
-    Atomics.wait(nap, 0, 0, 10);
   }
   throw new Error(`waited in vain for ${what}`);
 }

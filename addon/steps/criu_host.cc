@@ -157,6 +157,8 @@ Status Run(HostContext& ctx, const abi::CriuWait& step) {
     UniqueFd fd;
     TSRUN_TRY(Receive(ctx, response, fd));
     if (response.type != criu::Response::kNotify) {
+      // After the memory it waits for another request, and complains when there is none.
+      if (response.type == criu::Response::kPreDump) sys::PidfdSendSignal(CriuPidfd(ctx), SIGKILL);
       if (step.script.empty()) return Reap(ctx);
       return Status::Fail(Op::kVerify, EPROTO, step.script.data, 0, "criu ended before it came to this point");
     }

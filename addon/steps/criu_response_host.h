@@ -8,6 +8,7 @@ namespace tsrun::criu {
 struct Response {
   /// criu_req_type: what is answered, or kNotify for a notification, which CRIU waits to be answered.
   static constexpr uint64_t kNotify = 6;
+  static constexpr uint64_t kPreDump = 4;
   uint64_t type = 0;
   bool success = false;
   /// Of a notification: what happens (network-lock, post-restore, …), and the root process as CRIU sees it.

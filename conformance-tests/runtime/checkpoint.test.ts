@@ -1,9 +1,10 @@
 /** checkpoint and restore with a real CRIU: what goes on after it, what was the host's, what is left. */
+import { spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { criuProblem } from "../criu.ts";
-import { type Config, hierarchies, isTsrun, Sandbox, waitFor } from "../harness.ts";
+import { type Config, hierarchies, isTsrun, RUNTIME, Sandbox, waitFor } from "../harness.ts";
 
 let box: Sandbox;
 beforeAll(() => {
@@ -80,6 +81,26 @@ const restore = (from: Counter, id: string, ...options: string[]) =>
 const worked = (result: ReturnType<Sandbox["run"]>) => expect(result).toMatchObject({ status: 0, stderr: "" });
 const restored = (from: Counter, id: string, ...options: string[]): void => worked(restore(from, id, ...options));
 
+/** Needs no network namespace, whose content takes CRIU as long as all the rest. */
+const onHostNetwork = (config: Config): void => {
+  config.linux.namespaces = config.linux.namespaces.filter(({ type }: { type: string }) => type !== "network");
+};
+
+/** The runtime beside the test, its output in a pipe, as callers have it. */
+function piped(name: string, ...args: string[]): { said(): string; status(): number } {
+  const path = join(box.work, name);
+  const script = `{ "$@"; echo $? >"$0.status"; } </dev/null 2>&1 | cat >"$0.said"`;
+  spawn("sh", ["-c", script, path, RUNTIME, "--root", box.root, ...args], { stdio: "ignore" });
+  const read = (kind: string): string => (existsSync(`${path}.${kind}`) ? readFileSync(`${path}.${kind}`, "utf8") : "");
+  return {
+    said: () => read("said"),
+    status: () => {
+      waitFor(`the end of ${name}`, () => read("status") !== "");
+      return Number(read("status"));
+    },
+  };
+}
+
 // A dump takes seconds where the machine is emulated.
 jest.setTimeout(300_000);
 
@@ -95,6 +116,8 @@ jest.setTimeout(300_000);
     one.goesOn(at + 1);
     const state = box.state(one.id);
     expect(state).toMatchObject({ status: "running", pid: Number(readFileSync(pidFile, "utf8")) });
+    // CRIU by itself makes it writable.
+    expect(box.run(["exec", one.id, "touch", "/file"]).stderr).toContain("Read-only file system");
     expect(box.ok(["exec", one.id, "hostname"]).stdout).toBe(
       box.ok(["exec", one.id, "cat", "/proc/sys/kernel/hostname"]).stdout,
     );
@@ -132,6 +155,101 @@ jest.setTimeout(300_000);
     box.ok(["kill", other, "KILL"]);
     waitFor("its end", () => box.state(other).status === "stopped");
     box.ok(["delete", other]);
+    expect(box.leftovers()).toEqual([]);
+  });
+
+  test("in the foreground its output goes on, and its status is the program's", () => {
+    const id = box.id();
+    const data = join(box.work, `${id}-data`);
+    mkdirSync(data);
+    const script = "i=0; until [ -e /data/end ]; do i=$((i+1)); echo line $i; sleep 0.1; done; echo end; exit 7";
+    const bundle = box.bundle(script, (config) => {
+      onHostNetwork(config);
+      config.mounts.push({ destination: "/data", type: "bind", source: data, options: ["bind"] });
+    });
+    const image = join(box.work, `${id}-image`);
+    const before = piped("before", "run", "--detach", "--bundle", bundle, id);
+    waitFor("its output", () => before.said().includes("line 2"));
+    worked(box.run(["checkpoint", "--image-path", image, id]));
+    const dumpedAt = Number(/line (\d+)\n$/.exec(before.said())?.[1]);
+    const after = piped("after", "restore", "--bundle", bundle, "--image-path", image, id);
+    waitFor("its output to go on", () => after.said().includes("line"));
+    writeFileSync(join(data, "end"), "");
+    expect(after.status()).toBe(7);
+    expect(after.said()).toMatch(new RegExp(`^line ${dumpedAt + 1}\\n([^]*\\n)?end\\n$`));
+    expect(box.leftovers()).toEqual([]);
+  });
+
+  test("a paused one can be dumped, and stays so if it is left", () => {
+    const one = counter(onHostNetwork);
+    box.ok(["pause", one.id]);
+    worked(one.dump("--leave-running"));
+    expect(box.state(one.id).status).toBe("paused");
+    box.ok(["resume", one.id]);
+    one.goesOn(one.count());
+    box.ok(["delete", "--force", one.id]);
+  });
+
+  test("memory first, then the rest", () => {
+    const one = counter(onHostNetwork);
+    const first = join(box.work, `${one.id}-first`);
+    worked(box.run(["checkpoint", "--image-path", first, "--work-path", one.work, "--pre-dump", one.id]));
+    expect(box.state(one.id).status).toBe("running");
+    worked(one.dump("--parent-path", `../${one.id}-first`));
+    const at = one.count();
+    restored(one, one.id);
+    one.goesOn(at);
+    box.ok(["delete", "--force", one.id]);
+  });
+
+  test("hooks run around a restore", () => {
+    const mark = join(box.work, "mark");
+    const one = counter((config) => {
+      onHostNetwork(config);
+      const say = (word: string) => [{ path: "/bin/sh", args: ["sh", "-c", `cat >>${mark}; echo ${word} >>${mark}`] }];
+      config.hooks = { createRuntime: say("createRuntime"), poststop: say("poststop") };
+    });
+    worked(one.dump());
+    writeFileSync(mark, "");
+    restored(one, one.id);
+    const { pid } = box.state(one.id);
+    // That of the stopped container, whose place it took, came first.
+    expect(readFileSync(mark, "utf8").match(/(createRuntime|poststop)$/gm)).toEqual(["poststop", "createRuntime"]);
+    expect(readFileSync(mark, "utf8")).toContain(`"pid":${pid}`);
+    box.ok(["delete", "--force", one.id]);
+  });
+
+  (isTsrun ? test : test.skip)("what the image has otherwise than config.json is told", () => {
+    const one = counter(onHostNetwork);
+    worked(one.dump());
+    const file = join(one.bundle, "config.json");
+    const config = JSON.parse(readFileSync(file, "utf8")) as Config;
+    config.process.args = ["true"];
+    config.linux.sysctl = { "kernel.msgmax": "4242" };
+    config.annotations = { of: "no account" };
+    writeFileSync(file, JSON.stringify(config));
+    expect(restore(one, one.id)).toMatchObject({
+      status: 0,
+      stderr: expect.stringMatching(/^tsrun: warning: .*as in the image, not .*: \/process\/args, \/linux\/sysctl\n$/),
+    });
+    one.goesOn(one.count());
+    box.ok(["delete", "--force", one.id]);
+  });
+
+  test("a dump that fails leaves it running, and says why", () => {
+    // An open file without a name that has another one elsewhere.
+    const one = counter((config) => {
+      onHostNetwork(config);
+      config.process.args[2] = `exec 9>/data/a; ln /data/a /data/b; rm /data/a; ${COUNT}`;
+    });
+    const failed = one.dump();
+    expect(failed.status).toBe(1);
+    expect(failed.stderr).toMatch(/checkpoint .*: CRIU failed: .*link.remap.*\n.*CRIU's log: .*dump\.log/);
+    expect(box.state(one.id).status).toBe("running");
+    one.goesOn(one.count());
+    worked(one.dump("--link-remap", "--leave-running"));
+    one.goesOn(one.count());
+    box.ok(["delete", "--force", one.id]);
     expect(box.leftovers()).toEqual([]);
   });
 });

@@ -146,6 +146,32 @@ onTsrun("descriptors.json has a bound, and names no descriptor but a standard st
       expect(readFileSync(join(box.work, "more-data/ran"), "utf8")).toBe(ran);
     });
 
+    test("has the mounts, masks and limits of config.json", () => {
+      const { image, bundle } = imageOf("mounts", (config) => {
+        config.mounts.push({ destination: "/more", type: "tmpfs", source: "tmpfs" });
+        config.linux.maskedPaths = [];
+        config.linux.readonlyPaths = [];
+        config.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 100, hard: 2000 }];
+      });
+      const ran = readFileSync(join(box.work, "mounts-data/ran"), "utf8");
+      change(bundle, (config) => {
+        config.mounts.pop();
+        config.mounts.at(-1).options = ["bind", "ro"];
+        config.linux.maskedPaths = ["/proc/kcore"];
+        config.linux.readonlyPaths = ["/proc/sys"];
+        config.process.rlimits[0].hard = 1000;
+      });
+      const words = [
+        "RLIMIT_NOFILE: it is soft 100, hard 2000, not soft 100, hard 1000",
+        "mounts /data: .*it is not ro",
+        "/proc/sys: .*not mounted",
+        "/proc/kcore: .*not mounted",
+        "mounts /more: .*nobody asked for it",
+      ];
+      notRestored(image, bundle, new RegExp(words.join("[^]*")));
+      expect(readFileSync(join(box.work, "mounts-data/ran"), "utf8")).toBe(ran);
+    });
+
     test("a device that the image brings along can be used only if config.json says so", () => {
       // /dev/kmsg, made in its own /dev, whose content is in the image.
       const { image, bundle } = imageOf("device", (config) => {

@@ -152,6 +152,11 @@ export function loadBundle(directory: string, configFile = "config.json"): Bundl
   return { bundle: bundle as AbsPath, rootfs: findRootfs(bundle, config.root?.path ?? ""), config, text };
 }
 
+/** Checks the text of a configuration that is in no bundle. `file`: its name in messages. Throws `config`. */
+export function checkConfig(file: string, text: string): Config {
+  return check(file, text, parse(file, text), configFormat);
+}
+
 /** The text of a bundle's config.json. Throws `config`. */
 export function readConfigText(path: string): string {
   try {

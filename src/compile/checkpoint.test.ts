@@ -23,6 +23,8 @@ const criuOptions = {
   fileLocks: false,
   lazyPages: false,
   autoDedup: false,
+  linkRemap: false,
+  tcpSkipInFlight: false,
   cgroupMode: "soft",
   emptyNamespaces: 0,
 } as const;
@@ -164,6 +166,14 @@ describe("restore", () => {
       return step.kind === "fs.mkdir" ? [step.path] : [];
     });
     expect(places).toEqual(["proc", "dev", "sys", "data of /srv/data", "etc/hosts of /b/hosts"]);
+  });
+
+  test("the root is read-only as config.json says, once those places are made", () => {
+    const readonly = (config: Config) => kinds(restoreOf(config).plan.container).indexOf("root.readonly");
+    const config = configOf();
+    expect(readonly({ ...config, root: { path: "rootfs", readonly: false } })).toBe(-1);
+    const { container } = restoreOf({ ...config, root: { path: "rootfs", readonly: true } }).plan;
+    expect(kinds(container).indexOf("root.readonly")).toBe(kinds(container).indexOf("sync.wait") - 1);
   });
 
   test("what is the host's comes from config.json", () => {

@@ -13,6 +13,9 @@ export interface CheckpointOptions extends CriuOptions {
   /** Only the memory, and the container goes on: another dump, whose parent this is, is then a short one. */
   readonly preDump: boolean;
   readonly leaveRunning: boolean;
+  readonly linkRemap: boolean;
+  /** Connections that are being made or ended do not make the dump fail, and are not restored. */
+  readonly tcpSkipInFlight: boolean;
   /** Relative to the image's directory. */
   readonly parentPath: string | undefined;
   readonly pageServer: { readonly address: string; readonly port: number } | undefined;
@@ -59,6 +62,8 @@ export function compileCheckpoint(input: CheckpointInput): Plan {
     external,
     pid: input.pid,
     leaveRunning: options.leaveRunning,
+    linkRemap: options.linkRemap,
+    tcpSkipInFlight: options.tcpSkipInFlight,
     parentImage: options.parentPath,
     pageServer: options.pageServer,
     freezeCgroup: input.freezeCgroup,

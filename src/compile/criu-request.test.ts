@@ -85,11 +85,13 @@ test("a dump", () => {
   const opts = options({
     pid: 4711,
     leaveRunning: true,
+    linkRemap: true,
+    tcpSkipInFlight: true,
     parentImage: "../p",
     pageServer: { address: "::1", port: 27 },
   });
-  expect([1, 2, 3, 5, 8, 15, 24, 34, 38].map((number) => opts.get(number))).toEqual(
-    [21n, 4711n, 1n, 1n, 1n, 1n, 1n, 3n, 0x4000_0000n].map((value) => [value]),
+  expect([1, 2, 3, 5, 8, 15, 18, 24, 34, 38, 46].map((number) => opts.get(number))).toEqual(
+    [21n, 4711n, 1n, 1n, 1n, 1n, 1n, 1n, 3n, 0x4000_0000n, 1n].map((value) => [value]),
   );
   expect(opts.get(37)?.map(text)).toEqual(request.external);
   expect(text(opts.get(13)?.[0])).toBe("/b/rootfs");

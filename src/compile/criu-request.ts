@@ -80,6 +80,9 @@ export interface CriuRequest {
   // ---- dump
   readonly pid?: number | undefined;
   readonly leaveRunning?: boolean | undefined;
+  /** Open files whose name is gone while they have another get one beside it for the time being: `link_remap.N`. */
+  readonly linkRemap?: boolean | undefined;
+  readonly tcpSkipInFlight?: boolean | undefined;
   /** Directory of an earlier image, relative to the images directory. */
   readonly parentImage?: string | undefined;
   readonly pageServer?: { readonly address: string; readonly port: number } | undefined;
@@ -126,6 +129,7 @@ export function encodeCriuRequest(request: CriuRequest): Uint8Array {
     [14, request.parentImage], // parent_img
     [15, request.parentImage === undefined ? undefined : true], // track_mem
     [16, options.autoDedup], // auto_dedup
+    [18, request.linkRemap], // link_remap
     [24, options.cgroupMode !== "ignore"], // manage_cgroups
     [
       25, // cg_root: cgroup_root
@@ -159,6 +163,7 @@ export function encodeCriuRequest(request: CriuRequest): Uint8Array {
       ),
     ],
     [44, request.freezeCgroup], // freeze_cgroup
+    [46, request.tcpSkipInFlight], // tcp_skip_in_flight
     [48, options.lazyPages], // lazy_pages
     [50, true], // orphan_pts_master
     [51, request.configFile], // config_file

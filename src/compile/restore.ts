@@ -116,6 +116,8 @@ export function compileRestore(input: RestoreInput): CompiledRestore {
     { kind: "mount.propagation", flags: MS.SLAVE | MS.REC },
     { kind: "root.bind", path: input.rootfs, isolate: true },
     ...mountPlaces(input, cgroups.places),
+    // CRIU binds from it, and does not make the root read-only itself.
+    ...(config.root?.readonly === true ? [{ kind: "root.readonly" } as const] : []),
     { kind: "sync.wait", point: point("host-ready") },
     ...criuSteps(criu.program, externalNamespaces(shape)),
   ];

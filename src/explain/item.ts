@@ -22,6 +22,8 @@ export interface Item {
   /** Left out where it could not be looked at. */
   readonly actual?: Value;
   readonly note?: string;
+  /** Of what differs: the container may do more than was configured, or is somewhere else. What restore refuses. */
+  readonly grave?: true;
 }
 
 /** All that is told of one container. */
@@ -51,11 +53,13 @@ export function itemsOf(section: Section) {
     unknown: (name: string, configured: Value | undefined, note: string) =>
       make("unknown")(name, { ...(configured !== undefined && { configured }), note }),
     /** `ok` when both are the same text or the same list, else `differs`. */
-    compare: (name: string, configured: Value, actual: Value, note?: string): Item =>
+    compare: (name: string, configured: Value, actual: Value, note?: string, grave = false): Item =>
       same(configured, actual)
         ? make("ok")(name, { configured, actual })
-        : make("differs")(name, { configured, actual, ...(note !== undefined && { note }) }),
+        : make("differs")(name, { configured, actual, ...(note !== undefined && { note }), ...graveIf(grave) }),
   };
 }
+
+export const graveIf = (grave: boolean): { readonly grave?: true } => (grave ? { grave: true } : {});
 
 const same = (a: Value, b: Value): boolean => JSON.stringify(a) === JSON.stringify(b);

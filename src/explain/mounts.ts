@@ -1,11 +1,12 @@
 /** The container's mounts: the root, those of config.json, masked and read-only paths, and what else is mounted there. */
+import { MOUNT_ATTR } from "../compile/mount-options.ts";
 import { hasNamespace, processShape } from "../compile/namespaces.ts";
 import type { SourcePlace } from "../host/container-probe.ts";
 import type { MountInfo, MountTable } from "../host/mountinfo.ts";
 import { attributeWords, type ExpectedMount, expectedMounts, isBelow, propagationWord } from "./expected-mounts.ts";
 import { idInside, parseIdMap } from "./id-maps.ts";
 import type { ExplainInput } from "./input.ts";
-import { type Item, itemsOf } from "./item.ts";
+import { graveIf, type Item, itemsOf } from "./item.ts";
 import { sizeOf } from "./size.ts";
 
 const { ok, adjusted, differs, info, unknown } = itemsOf("mounts");
@@ -44,17 +45,14 @@ function explainMount({ probe }: ExplainInput, wanted: ExpectedMount, table: Mou
         return adjusted(name, { configured, actual: ["read-only"], note: "because the mount that it lies in is" });
       }
     }
-    return differs(name, { configured, actual: place === undefined ? "missing" : "not mounted" });
+    return differs(name, { configured, actual: place === undefined ? "missing" : "not mounted", grave: true });
   }
   seen.add(mount.id);
-  const problems = [
-    ...kindProblems(wanted, mount, probe),
-    ...attributeProblems(wanted, mount),
-    ...optionProblems(wanted, mount, probe),
-  ];
+  const grave = [...kindProblems(wanted, mount, probe), ...missingAttributes(wanted, mount)];
+  const problems = [...grave, ...attributeProblems(wanted, mount), ...optionProblems(wanted, mount, probe)];
   const actual = describeActual(mount);
-  if (problems.length > 0) return differs(name, { configured, actual, note: problems.join("; ") });
-  return ok(name, actual);
+  if (problems.length === 0) return ok(name, actual);
+  return differs(name, { configured, actual, note: problems.join("; "), ...graveIf(grave.length > 0) });
 }
 
 function describeExpected({ kind, type, source, set, options, propagation }: ExpectedMount): string[] {
@@ -113,12 +111,23 @@ function sourceProblems({ source = "" }: ExpectedMount, mount: MountInfo, probe:
 const idmapProblems = ({ idmapped }: ExpectedMount, { options }: MountInfo): string[] =>
   idmapped === true && !options.includes("idmapped") ? ["its ids are not mapped"] : [];
 
+/** Without these it allows more; the kernel has no other that restricts. */
+const RESTRICTING =
+  MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC | MOUNT_ATTR.NOSYMFOLLOW;
+
+const missingWords = (attributes: number, { options }: MountInfo): string[] =>
+  attributeWords(attributes)
+    .filter((word) => !options.includes(word))
+    .map((word) => `it is not ${word}`);
+
+const missingAttributes = ({ set }: ExpectedMount, mount: MountInfo): string[] =>
+  missingWords(set & RESTRICTING, mount);
+
 function attributeProblems({ set, clear, propagation }: ExpectedMount, mount: MountInfo): string[] {
-  const missing = attributeWords(set).filter((word) => !mount.options.includes(word));
   const surplus = attributeWords(clear).filter(
     (word) => !attributeWords(set).includes(word) && mount.options.includes(word),
   );
-  const problems = [...missing.map((word) => `it is not ${word}`), ...surplus.map((word) => `it is ${word}`)];
+  const problems = [...missingWords(set & ~RESTRICTING, mount), ...surplus.map((word) => `it is ${word}`)];
   const word = propagationWord(propagation);
   const has = (prefix: string): boolean => mount.propagation.some((each) => each.startsWith(prefix));
   const fits = {
@@ -195,8 +204,9 @@ function others(
     }
     const note = "nobody asked for it in config.json: mounted from inside, or on the host and propagated";
     if (hooks) return adjusted(mount.point, { actual, note: `${note}, or by a hook` });
-    return differs(mount.point, { configured: "nothing", actual, note });
+    return differs(mount.point, { configured: "nothing", actual, note, grave: true });
   });
   const left = rest.length - items.length;
-  return left === 0 ? items : [...items, differs("others", { configured: "nothing", actual: `${left} more mounts` })];
+  if (left === 0) return items;
+  return [...items, differs("others", { configured: "nothing", actual: `${left} more mounts`, grave: true })];
 }

@@ -4,7 +4,7 @@ import { rlimitNumbers } from "../compile/rlimits.ts";
 import type { Observed } from "../core/observed.ts";
 import { idInside, parseIdMap } from "./id-maps.ts";
 import type { ExplainInput } from "./input.ts";
-import { type Item, itemsOf } from "./item.ts";
+import { graveIf, type Item, itemsOf } from "./item.ts";
 import { fieldsOf, type StatusFields, statusFields } from "./status.ts";
 
 const { ok, compare, differs, info, unknown } = itemsOf("process");
@@ -41,7 +41,7 @@ function ids({ config, probe }: ExplainInput, field: StatusFields): Item[] {
     const [first = ""] = all;
     const actual = all.every((each) => each === first) ? first : all;
     const note = `real, effective, saved and file system ${name} are not one`;
-    return compare(name, String(wanted), actual, typeof actual === "string" ? undefined : note);
+    return compare(name, String(wanted), actual, typeof actual === "string" ? undefined : note, true);
   });
 }
 
@@ -58,7 +58,8 @@ function groups({ config, probe }: ExplainInput, field: StatusFields): Item[] {
   // What is not mapped is no right to anything that the container sees.
   const actual = sorted(outside.flatMap((gid) => idInside(ranges, Number(gid)) ?? []));
   if (keepsOriginalGroups(config.annotations)) return [info(name, actual, "the caller's groups were to be kept")];
-  return [compare(name, wanted, actual)];
+  const more = actual.some((gid) => !wanted.includes(gid));
+  return [compare(name, wanted, actual, undefined, more)];
 }
 
 const yesNo = (value: boolean): string => (value ? "yes" : "no");
@@ -68,7 +69,8 @@ function noNewPrivileges({ config }: ExplainInput, field: StatusFields): Item {
   const wanted = yesNo(config.process?.noNewPrivileges === true);
   const shown = field("NoNewPrivs");
   if ("unreadable" in shown) return unknown(name, wanted, shown.unreadable);
-  return compare(name, wanted, yesNo(shown.value === "1"), "a program can set it, and nobody can take it back");
+  const note = "a program can set it, and nobody can take it back";
+  return compare(name, wanted, yesNo(shown.value === "1"), note, shown.value !== "1");
 }
 
 const modes: Readonly<Record<string, string>> = { "0": "none", "1": "strict", "2": "filter" };
@@ -126,7 +128,9 @@ function oomScore({ config, probe }: ExplainInput): Item {
   const shown = probe.text("oom_score_adj");
   if ("unreadable" in shown) return unknown(name, wanted === undefined ? undefined : String(wanted), shown.unreadable);
   const actual = shown.value.trim();
-  return wanted === undefined ? info(name, actual) : compare(name, String(wanted), actual);
+  return wanted === undefined
+    ? info(name, actual)
+    : compare(name, String(wanted), actual, undefined, Number(actual) < wanted);
 }
 
 /** Names of /proc/<pid>/limits by number of RLIMIT_*. */
@@ -157,8 +161,10 @@ function rlimits({ config, probe }: ExplainInput): Item[] {
     const configured = `soft ${text(soft)}, hard ${text(hard)}`;
     if ("unreadable" in shown) return unknown(type, configured, shown.unreadable);
     const line = limitNames[rlimitNumbers[type] ?? -1];
-    const [, has, most] = new RegExp(`^Max ${line} +(\\S+) +(\\S+)`, "m").exec(shown.value) ?? [];
-    const actual = `soft ${has}, hard ${most}`;
-    return configured === actual ? ok(type, actual) : differs(type, { configured, actual });
+    const [, has, maximum] = new RegExp(`^Max ${line} +(\\S+) +(\\S+)`, "m").exec(shown.value) ?? [];
+    const actual = `soft ${has}, hard ${maximum}`;
+    if (configured === actual) return ok(type, actual);
+    const most = maximum === "unlimited" ? UNLIMITED : BigInt(maximum ?? 0);
+    return differs(type, { configured, actual, ...graveIf(most > BigInt(hard)) });
   });
 }

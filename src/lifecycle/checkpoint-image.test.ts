@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import type { Config } from "../../spec-schemas/config.ts";
 import {
   checkImage,
   type Directory,
@@ -11,8 +12,9 @@ import {
   openDirectory,
   parentOf,
   prepareImage,
+  readImageConfig,
   readStreams,
-  writeStreams,
+  writeOwnFiles,
 } from "./checkpoint-image.ts";
 
 let top: string;
@@ -30,6 +32,7 @@ afterEach(() => {
   expect(readFileSync(victim, "utf8")).toBe("precious");
   rmSync(top, { recursive: true });
 });
+const config: Config = { ociVersion: "1.3.0", root: { path: "rootfs" } };
 const inside = (name: string): string => join(top, "image", name);
 const usage = (words: string) => expect.objectContaining({ code: "usage", message: expect.stringContaining(words) });
 
@@ -104,7 +107,7 @@ describe("what is in an image", () => {
 
 describe("descriptors.json", () => {
   test("names what is reconnected; anything else stays what it is", () => {
-    writeStreams(image, ["/dev/null", "pipe:[12]", "file[1a:2b]"]);
+    writeOwnFiles(image, ["/dev/null", "pipe:[12]", "file[1a:2b]"], config);
     expect(JSON.parse(readFileSync(inside("descriptors.json"), "utf8"))).toEqual([
       "/dev/null",
       "pipe:[12]",
@@ -114,14 +117,14 @@ describe("descriptors.json", () => {
       { key: "pipe:[12]", fd: 1 },
       { key: "file[1a:2b]", fd: 2 },
     ]);
-    writeStreams(image, ["extRootNetNS", "pipe:[1]x", "tty[1:2]"]);
+    writeOwnFiles(image, ["extRootNetNS", "pipe:[1]x", "tty[1:2]"], config);
     expect(readStreams(image)).toEqual([]);
   });
 
   test("is written over a link, not through it", () => {
     symlinkSync(victim, inside("descriptors.json"));
     expect(() => readStreams(image)).toThrow(usage("ELOOP"));
-    writeStreams(image, []);
+    writeOwnFiles(image, [], config);
     expect(readFileSync(inside("descriptors.json"), "utf8")).toBe("[]");
   });
 
@@ -137,6 +140,19 @@ describe("descriptors.json", () => {
     rmSync(inside("descriptors.json"));
     execFileSync("mkfifo", [inside("descriptors.json")]);
     expect(() => readStreams(image)).toThrow(usage("it is no file"));
+  });
+});
+
+describe("config.json", () => {
+  test("is the configuration that the image was made with; images of others have none", () => {
+    expect(readImageConfig(image)).toBeUndefined();
+    writeOwnFiles(image, [], config);
+    expect(readImageConfig(image)).toEqual(config);
+  });
+
+  test.each(["", "[]", '{"ociVersion":1}'])("is refused if it is %j", (text) => {
+    writeFileSync(inside("config.json"), text);
+    expect(() => readImageConfig(image)).toThrow(expect.objectContaining({ code: "config" }));
   });
 });
 

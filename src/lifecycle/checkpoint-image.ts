@@ -6,6 +6,7 @@ import {
   closeSync,
   constants,
   copyFileSync,
+  existsSync,
   fstatSync,
   lstatSync,
   openSync,
@@ -17,15 +18,20 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
+import type { Config } from "../../spec-schemas/config.ts";
+import { checkConfig, MAX_CONFIG_BYTES } from "../bundle/load.ts";
 import type { InheritedFd } from "../compile/criu-request.ts";
 import { makeDirectories } from "../core/directories.ts";
 import { errorCode, reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
+import { encodeJson } from "../core/json.ts";
 import { pathIn } from "../host/inside.ts";
 
 /** What the standard streams were: a list of three texts, as runc and crun write it. */
 const DESCRIPTORS = "descriptors.json";
 const MAX_DESCRIPTORS_BYTES = 64 * 1024;
+/** The configuration of the container that was dumped, as its state has it: ours alone, images of others have none. */
+const CONFIG = "config.json";
 /** CRIU's link to the image that an image builds on. */
 const PARENT = "parent";
 /** Most images in such a chain. */
@@ -123,16 +129,29 @@ export function prepareImage(image: Directory): void {
   checkImage(image);
 }
 
-export function writeStreams(image: Directory, streams: readonly string[]): void {
-  const path = inside(image, DESCRIPTORS);
-  rmSync(path, { force: true });
-  writeFileSync(path, JSON.stringify(streams), { mode: 0o600, flag: "wx" });
+/** What restore needs to know besides CRIU's files. */
+export function writeOwnFiles(image: Directory, streams: readonly string[], config: Config): void {
+  for (const [name, text] of [
+    [DESCRIPTORS, JSON.stringify(streams)],
+    [CONFIG, encodeJson(config)],
+  ] as const) {
+    const path = inside(image, name);
+    rmSync(path, { force: true });
+    writeFileSync(path, text, { mode: 0o600, flag: "wx" });
+  }
+}
+
+/** The configuration that the image was made with, if it says one. Throws `usage` or `config` for what is none. */
+export function readImageConfig(image: Directory): Config | undefined {
+  if (!existsSync(inside(image, CONFIG))) return undefined;
+  const shown = join(image.path, CONFIG);
+  return checkConfig(`image ${shown}`, readBounded(inside(image, CONFIG), shown, MAX_CONFIG_BYTES));
 }
 
 /** What of tsrun's standard streams takes the place of what the container's were. Throws `usage`. */
 export function readStreams(image: Directory): InheritedFd[] {
   const shown = join(image.path, DESCRIPTORS);
-  const streams = parseStreams(readBounded(inside(image, DESCRIPTORS), shown), shown);
+  const streams = parseStreams(readBounded(inside(image, DESCRIPTORS), shown, MAX_DESCRIPTORS_BYTES), shown);
   return streams.flatMap((key, fd) => (/^(?:pipe:\[\d+\]|file\[[\da-f]+:[\da-f]+\])$/.test(key) ? [{ key, fd }] : []));
 }
 
@@ -147,7 +166,7 @@ function parseStreams(text: string, shown: string): string[] {
   throw new TsrunError("usage", `image ${shown}: it is not a list of at most three texts`);
 }
 
-function readBounded(path: string, shown: string): string {
+function readBounded(path: string, shown: string, maxBytes: number): string {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -158,8 +177,8 @@ function readBounded(path: string, shown: string): string {
   }
   try {
     const found = fstatSync(fd);
-    if (!found.isFile() || found.size > MAX_DESCRIPTORS_BYTES) {
-      throw new TsrunError("usage", `image ${shown}: it is no file of at most ${MAX_DESCRIPTORS_BYTES} bytes`);
+    if (!found.isFile() || found.size > maxBytes) {
+      throw new TsrunError("usage", `image ${shown}: it is no file of at most ${maxBytes} bytes`);
     }
     return readFileSync(fd, "utf8");
   } finally {

@@ -26,7 +26,7 @@ import {
   openDirectory,
   parentOf,
   prepareImage,
-  writeStreams,
+  writeOwnFiles,
 } from "./checkpoint-image.ts";
 import { configOf } from "./config-copy.ts";
 import type { Context } from "./context.ts";
@@ -66,7 +66,7 @@ export function checkpoint(context: Context, request: CheckpointRequest): void {
     try {
       const configFile = writeConfig(work, criu.configFile);
       const plan = dumpPlan(context, record, options, { ...criu, configFile }, image.fd, facts);
-      if (!options.preDump) writeStreams(image, streamsOf(record.init.pid));
+      if (!options.preDump) writeOwnFiles(image, streamsOf(record.init.pid), configOf(root, id));
       try {
         runPlan(context, "checkpoint", plan);
       } catch (error) {

@@ -1,14 +1,15 @@
 /** explain: what a container is configured to be, and what the kernel says it is. */
+import type { Config } from "../../spec-schemas/config.ts";
 import { compileCreate } from "../compile/create.ts";
 import type { CgroupManager } from "../compile/input.ts";
 import type { ContainerId } from "../core/brands.ts";
 import { errnoText } from "../core/errno.ts";
 import type { Observed } from "../core/observed.ts";
 import { explain as compareItems } from "../explain/explain.ts";
-import type { Explanation } from "../explain/item.ts";
+import type { Explanation, Item } from "../explain/item.ts";
 import { sysctlNamespaces } from "../explain/namespaces.ts";
 import { type HostProbe, openHostProbe } from "../host/container-probe.ts";
-import type { CgroupPlace } from "../host/facts.ts";
+import type { CgroupPlace, HostFacts } from "../host/facts.ts";
 import { readHostFacts } from "../host/read.ts";
 import { deviceProgramTags, readSysctls } from "../native/native.ts";
 import { findContainer } from "../state/liveness.ts";
@@ -24,13 +25,33 @@ export function explain(context: Context, id: ContainerId): Explanation {
   const { root } = context;
   const { record, status } = findContainer(root, id);
   checkAllowed("explain", id, status);
+  const facts = readHostFacts({ resctrl: true, systemd: record.systemd !== undefined });
+  const items = look(context, record, { config: configOf(root, id), facts, atGate: status === "created" });
+  // What was read of a process that ended meanwhile says nothing.
+  if (items === undefined) checkAllowed("explain", id, "stopped");
+  return { id, status, pid: record.init.pid, bundle: record.bundle, items: items ?? [] };
+}
+
+export interface Look {
+  /** As create or restore read it. */
+  readonly config: Config;
+  readonly facts: HostFacts;
+  readonly atGate: boolean;
+}
+
+/** All that explain says of a container; undefined when its process is gone, also meanwhile. */
+export function look(
+  { root }: Context,
+  record: ContainerRecord,
+  { config: written, facts, atGate }: Look,
+): readonly Item[] | undefined {
+  const { id } = record;
   const cgroupManager = cgroupManagerOf(record);
-  const facts = readHostFacts({ resctrl: true, systemd: cgroupManager === "systemd" });
   const stateDirectory = directoryOf(root, id);
   // A container that can say that it is ready has a mount for it; the address itself is of no account here.
   const notifyAddress = hasNotifyDirectory(root, id) ? "@" : undefined;
   const activation = { listenFds: 0, listenNames: undefined, notifyAddress };
-  const config = withActivation(configOf(root, id), activation, stateDirectory);
+  const config = withActivation(written, activation, stateDirectory);
   const { plan } = compileCreate({
     id,
     bundle: record.bundle,
@@ -49,23 +70,19 @@ export function explain(context: Context, id: ContainerId): Explanation {
     },
   });
   const probe = openHostProbe(record.init, facts.cgroup);
+  if (probe === undefined) return undefined;
   try {
-    const items =
-      probe === undefined
-        ? []
-        : compareItems({
-            config,
-            plan,
-            cgroups: record.cgroups,
-            atGate: status === "created",
-            facts,
-            probe: { ...probe, sysctl: sysctlReader(probe, sysctlNamespaces(config)), devicePrograms },
-          });
-    // What was read of a process that ended meanwhile says nothing.
-    if (probe?.isAlive() !== true) checkAllowed("explain", id, "stopped");
-    return { id, status, pid: record.init.pid, bundle: record.bundle, items };
+    const items = compareItems({
+      config,
+      plan,
+      cgroups: record.cgroups,
+      atGate,
+      facts,
+      probe: { ...probe, sysctl: sysctlReader(probe, sysctlNamespaces(config)), devicePrograms },
+    });
+    return probe.isAlive() ? items : undefined;
   } finally {
-    probe?.close();
+    probe.close();
   }
 }
 

@@ -8,18 +8,15 @@ import { resolve } from "node:path";
 import type { Config } from "../../spec-schemas/config.ts";
 import { loadBundle } from "../bundle/load.ts";
 import type { CreateOptions } from "../compile/input.ts";
-import { membershipPlace } from "../compile/kill.ts";
-import { type NamespaceType, processShape } from "../compile/namespaces.ts";
 import { type CompiledRestore, compileRestore, RESTORE_LOG, type RestoreOptions } from "../compile/restore.ts";
-import { restoredProblems } from "../compile/restored.ts";
 import { compileNotify } from "../compile/start.ts";
 import type { ContainerId } from "../core/brands.ts";
 import { TsrunError } from "../core/errors.ts";
 import { encodeJson } from "../core/json.ts";
-import { processesOf, withCreated } from "../host/cgroup.ts";
-import { confinementOf, isInOurs, namespaceAt } from "../host/confinement.ts";
-import type { HostFacts, ProcessConfinement } from "../host/facts.ts";
-import { childOf, identityOf, ownIdentity, processesInPidNamespaceOf } from "../host/process.ts";
+import { withCreated } from "../host/cgroup.ts";
+import { isInOurs } from "../host/confinement.ts";
+import type { HostFacts } from "../host/facts.ts";
+import { identityOf, ownIdentity } from "../host/process.ts";
 import { readHostFacts } from "../host/read.ts";
 import { withMissing } from "../host/resctrl.ts";
 import { openSession, type Session } from "../native/native.ts";
@@ -36,12 +33,20 @@ import {
   writeRecord,
 } from "../state/store.ts";
 import { notifyAddressOf, withNotifyMount } from "./activation.ts";
-import { checkImage, type Directory, keepWorkFiles, openDirectory, readStreams } from "./checkpoint-image.ts";
+import {
+  checkImage,
+  type Directory,
+  keepWorkFiles,
+  openDirectory,
+  readImageConfig,
+  readStreams,
+} from "./checkpoint-image.ts";
 import { type Context, faultOf, reached } from "./context.ts";
 import { hostConsole, temporaryOf, writePidFile } from "./create.ts";
 import { findCriu, withLog, writeConfig } from "./criu.ts";
 import { destroy, reclaimHalfMade, undoFailed } from "./delete.ts";
 import { failureText, throwFailure } from "./failure-text.ts";
+import { checkRestored, dropUnusedNotify } from "./restored.ts";
 
 export interface RestoreRequest {
   readonly id: ContainerId;
@@ -71,6 +76,7 @@ export function restore(context: Context, request: RestoreRequest): number {
     const image = open(request.imagePath, "--image-path", false);
     checkImage(image);
     const streams = readStreams(image);
+    const dumpedConfig = readImageConfig(image);
     const kept = open(request.workPath, "--work-path", true);
     const work = makeWorkDirectory(context.root, request.id, ownIdentity());
     let record: ContainerRecord;
@@ -103,7 +109,7 @@ export function restore(context: Context, request: RestoreRequest): number {
       });
       if (!request.detach) session.watchSignals();
       if (!request.detach && request.subreaper && compiled.record.sharesPidNamespace) session.adoptOrphans();
-      record = make(context, request, { bundle, facts, compiled, session, work, kept });
+      record = make(context, request, { bundle, facts, dumpedConfig, compiled, session, work, kept });
     } finally {
       rmSync(work, { recursive: true, force: true });
     }
@@ -119,6 +125,8 @@ export function restore(context: Context, request: RestoreRequest): number {
 interface Making {
   readonly bundle: ReturnType<typeof loadBundle>;
   readonly facts: HostFacts;
+  /** The configuration that the image was made with, if it is known. */
+  readonly dumpedConfig: Config | undefined;
   readonly compiled: CompiledRestore;
   readonly session: Session;
   /** CRIU's, and where what is kept of it goes. */
@@ -170,7 +178,8 @@ function make(context: Context, request: RestoreRequest, making: Making): Contai
       cgroups: compiled.record.systemd === undefined ? cgroups : compiled.record.cgroups,
       resctrl,
     };
-    checkRestored(record, bundle.config, facts);
+    dropUnusedNotify(root, record);
+    checkRestored(context, record, { config: bundle.config, dumpedConfig: making.dumpedConfig, facts });
     writeConfigCopy(root, id, encodeJson(withTimeNamespace(bundle.config, pid)));
     writeRecord(root, record);
     reached(context, "recorded");
@@ -237,32 +246,4 @@ function freeId(context: Context, id: ContainerId): void {
   reclaimHalfMade(context, id);
   const found = find(context.root, id);
   if (found.kind === "container" && found.status === "stopped") destroy(context, found.record, { kill: false });
-}
-
-/** Throws `config` when the processes that were restored have more than config.json gives them. */
-function checkRestored(record: ContainerRecord, config: Config, facts: HostFacts): void {
-  const { hierarchies } = facts.cgroup;
-  const host = confinementOf(process.pid, hierarchies) as ProcessConfinement;
-  const joined: Partial<Record<NamespaceType, string>> = {};
-  for (const { type, path } of processShape(config).joined) joined[type] = namespaceAt(path);
-  const place = membershipPlace(record.cgroups);
-  // All in its cgroup but for CRIU, which is another child of ours, and init and its pid namespace wherever they are.
-  const pids = new Set([
-    record.init.pid,
-    ...(place === undefined ? [] : processesOf(place)).filter((pid) => {
-      const child = childOf(process.pid, pid);
-      return child === undefined || child === record.init.pid;
-    }),
-    ...(record.sharesPidNamespace ? [] : processesInPidNamespaceOf(record.init.pid)),
-  ]);
-  const processes = [...pids].flatMap((pid) => confinementOf(pid, hierarchies) ?? []);
-  const problems = restoredProblems({ config, facts, host, joined, places: record.cgroups, processes });
-  if (problems.length === 0) return;
-  throw new TsrunError(
-    "config",
-    `restore ${record.id}: what the image holds is not confined as config.json says:\n${problems
-      .map((problem) => `  ${problem}`)
-      .join("\n")}`,
-    { advice: "restore it with the configuration that it was checkpointed with, if the image can be trusted" },
-  );
 }

@@ -125,6 +125,10 @@ export function hasNotifyDirectory(root: StateRoot, id: ContainerId): boolean {
   return existsSync(inside(root, id, NOTIFY_DIRECTORY));
 }
 
+export function removeNotifyDirectory(root: StateRoot, id: ContainerId): void {
+  rmSync(inside(root, id, NOTIFY_DIRECTORY), { recursive: true });
+}
+
 /** A directory for CRIU to work in, which nobody else has written to. Its maker removes it; else gc does. */
 export function makeWorkDirectory(root: StateRoot, id: ContainerId, by: ProcessIdentity): AbsPath {
   const path = join(root.path, temporaryName("criu", id, by)) as AbsPath;
