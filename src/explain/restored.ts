@@ -3,9 +3,9 @@
  * somebody else (attack row 21), or config.json may have changed since.
  */
 import { capabilityMasks } from "../compile/capabilities.ts";
+import { printable } from "../core/printable.ts";
 import type { ExplainInput } from "./input.ts";
 import type { Item, Section, Value } from "./item.ts";
-import { printable } from "./printable.ts";
 
 export interface RestoredJudgement {
   /** It has more than config.json gives, or is somewhere else: a line each. */

@@ -6,7 +6,7 @@ import { type NamespaceType, processShape } from "../compile/namespaces.ts";
 import { restoredProblems } from "../compile/restored.ts";
 import { TsrunError } from "../core/errors.ts";
 import { NOTIFY_DIRECTORY } from "../core/names.ts";
-import { printable } from "../explain/printable.ts";
+import { printable } from "../core/printable.ts";
 import { judgeRestored } from "../explain/restored.ts";
 import { processesOf } from "../host/cgroup.ts";
 import { confinementOf, namespaceAt } from "../host/confinement.ts";
