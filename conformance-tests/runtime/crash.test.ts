@@ -3,10 +3,12 @@
  * `delete --force`, by `gc`, and does not block the next call.
  */
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { isTsrun, Sandbox, waitFor } from "../harness.ts";
+import { isTsrun, RUNTIME, Sandbox, waitFor } from "../harness.ts";
 
 let box: Sandbox;
 beforeAll(() => {
@@ -72,6 +74,33 @@ const cleaners = [
       waitFor(`nothing to be left after ${fault}`, () => box.leftovers().length === 0);
     }
   }, 300_000);
+
+  test("one who cleans up after it leaves alone what another has made under the id meanwhile", async () => {
+    const from = bundle();
+    const id = box.id();
+    killed(["create", "--bundle", from, id], "point:directory");
+    // Another one is at it: it holds the lock until we have taken its part.
+    const [held, go] = ["held", "go"].map((name) => join(box.work, `${id}-${name}`)) as [string, string];
+    const script = `touch ${held}; while ! test -e ${go}; do sleep 0.05; done`;
+    const other = spawn("flock", [join(box.root, id, "lock"), "sh", "-c", script], { stdio: "ignore" });
+    try {
+      waitFor("the lock", () => existsSync(held));
+      const late = spawn(RUNTIME, ["--root", box.root, "delete", "--force", id], { stdio: "ignore" });
+      const end = once(late, "exit");
+      waitFor("the second to wait for the lock", () =>
+        readFileSync("/proc/locks", "utf8").includes(`-> FLOCK  ADVISORY  WRITE ${late.pid} `),
+      );
+      renameSync(join(box.root, id), join(box.work, `${id}-gone`));
+      box.ok(["create", "--bundle", from, id]);
+      writeFileSync(go, "");
+      expect(await end).toEqual([0, null]);
+    } finally {
+      writeFileSync(go, "");
+      if (other.exitCode === null) await once(other, "exit");
+    }
+    expect(box.state(id).status).toBe("created");
+    box.ok(["delete", "--force", id]);
+  });
 
   test.each(["directory-new", "directory", "executed", "recorded", "pid-file"])(
     "create: at %s, nothing runs and nothing is left",

@@ -109,6 +109,25 @@ function isBeingDeleted(journal: readonly JournalEntry[]): boolean {
  * creator died; cgroups, a started hook in them, and files remain.
  */
 function undoHalfMade(context: Context, id: ContainerId, journal: readonly JournalEntry[]): void {
+  const { root } = context;
+  const lock = lockDirectory(directoryOf(root, id), "exclusive");
+  if (lock === undefined) return;
+  try {
+    // While we waited another tsrun may have undone it, and the id may be another container's by now.
+    if (readRecord(root, id) !== undefined || !isSame(readJournal(root, id), journal)) return;
+    undoEntries(context, id, journal);
+    removeFromStore(context, id);
+  } finally {
+    lock.release();
+  }
+}
+
+/** Whether two journals were begun by the same create. */
+function isSame([one]: readonly JournalEntry[], [other]: readonly JournalEntry[]): boolean {
+  return one?.by.pid === other?.by.pid && one?.by.startTime === other?.by.startTime;
+}
+
+function undoEntries(context: Context, id: ContainerId, journal: readonly JournalEntry[]): void {
   for (const entry of journal) {
     if (entry.kind !== "creating") continue;
     runPlan(
@@ -129,7 +148,6 @@ function undoHalfMade(context: Context, id: ContainerId, journal: readonly Journ
     if (entry.pidFile !== "") rmSync(entry.pidFile, { force: true });
     if (entry.bundleReference !== undefined) removeReferenced(entry.bundleReference);
   }
-  removeFromStore(context, id);
 }
 
 /** What a restore that failed has left, recorded or not: CRIU's own processes may stand in its cgroups. */
