@@ -1,5 +1,6 @@
 // process.spawn and process.adopt. Between the clone and the exec there are nothing but raw system calls: the child
 // shares the memory of a multi-threaded Node (CLONE_VM | CLONE_VFORK), so everything is prepared before.
+#include <algorithm>
 #include <csignal>
 #include <linux/sched.h>
 #include <pthread.h>
@@ -31,7 +32,7 @@ constexpr size_t kThreadStackBytes = 512 * 1024;
 /// Everything the child needs, prepared by the parent; `err` comes back.
 struct Child {
   int init_fd;
-  const int* keep; // descriptors to be inherited
+  const int* keep; // descriptors to be inherited, in ascending order
   size_t keep_count;
   int caller_fds_end; // 3 + keepFds: the caller's own, which Node marked close-on-exec
   char* argv[3];
@@ -41,11 +42,16 @@ struct Child {
 
 [[noreturn]] void ChildMain(void* argument) {
   Child& child = *static_cast<Child*>(argument);
-  // Whatever our caller has left open and Node has not marked: a tsrun-init that waits would hold it where others look
-  // at it (Linux 5.11; before, fds.closeOnExec has it end with execve at least).
-  sys::CloseRange(3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
-  for (size_t i = 0; i < child.keep_count; i++)
-    fcntl(child.keep[i], F_SETFD, 0);
+  // All others, of which our caller may have left some open and Node unmarked: a tsrun-init that waits would hold them
+  // where others look at it. They are copies of the parent's.
+  auto next = static_cast<unsigned>(child.caller_fds_end);
+  for (size_t i = 0; i < child.keep_count; i++) {
+    const auto fd = static_cast<unsigned>(child.keep[i]);
+    if (fd > next) sys::CloseRange(next, fd - 1, 0);
+    if (fd >= next) next = fd + 1;
+    if (child.keep[i] != child.init_fd) fcntl(child.keep[i], F_SETFD, 0);
+  }
+  sys::CloseRange(next, ~0u, 0);
   for (int fd = 0; fd < child.caller_fds_end; fd++)
     fcntl(fd, F_SETFD, 0);
   sys::Execveat(child.init_fd, "", child.argv, child.envp, AT_EMPTY_PATH);
@@ -224,12 +230,14 @@ Status Run(HostContext& ctx, const abi::ProcessSpawn& step) {
   control.sync_fd = theirs.get();
   control.plan_fd = ctx.plan_fd.get();
   control.slot_count = ctx.slot_count;
-  std::vector<int> keep = {ctx.control_fd.get(), ctx.plan_fd.get(), theirs.get()};
+  std::vector<int> keep = {init.get(), ctx.control_fd.get(), ctx.plan_fd.get(), theirs.get()};
   for (uint32_t i = 0; i < abi::kMaxSlots; i++) {
     // Nothing that it does not use, such as a directory of the host's cgroups (CVE-2024-21626).
     control.slots[i] = i < ctx.slot_count && ctx.container_slots[i] ? ctx.slots.at(i).get() : -1;
     if (control.slots[i] >= 0) keep.push_back(control.slots[i]);
   }
+  std::erase(keep, -1); // a plan without steps for the container has nothing to hand on
+  std::sort(keep.begin(), keep.end());
 
   char name[] = "tsrun-init";
   char number[24];
