@@ -1,6 +1,6 @@
 /** Row 19 of docs/security.md (CVE-2024-25621, CVE-2021-41103): state directories that others may enter. */
-import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { isTsrun, RUNTIME, Sandbox } from "../harness.ts";
@@ -62,5 +62,52 @@ onTsrun("a container's own is closed even where the root is open to all", () => 
   expect(asNobody("mv", join(root, id), join(root, "mine")).status).not.toBe(0);
   tsrun("delete", "--force", id);
   expect(existsSync(join(root, id))).toBe(false);
+  rmSync(root, { recursive: true });
+});
+
+onTsrun("what another user has put into a root that is open to all is not believed", () => {
+  const root = join(box.work, "believed");
+  mkdirSync(root);
+  chmodSync(root, 0o1777);
+  const tsrun = (...args: string[]) =>
+    spawnSync(RUNTIME, ["--root", root, ...args], { encoding: "utf8", env: { PATH: process.env.PATH } });
+  const id = box.id();
+  const mark = join(box.work, "hook-ran");
+  const bundle = box.bundle("true", (config) => {
+    delete config.linux.cgroupsPath;
+    config.hooks = { poststop: [{ path: "/bin/sh", args: ["sh", "-c", `touch ${mark}`] }] };
+  });
+  // What a container leaves that has ended; and the same as nobody's, as if its init were a process of ours.
+  expect(spawnSync(RUNTIME, ["--root", root, "create", "--bundle", bundle, id], { stdio: "ignore" }).status).toBe(0);
+  const ours = spawn("sleep", ["1000"], { stdio: "ignore" });
+  try {
+    const record = JSON.parse(readFileSync(join(root, id, "state.json"), "utf8"));
+    const stat = readFileSync(`/proc/${ours.pid}/stat`, "utf8").replace(/^.*\) /s, "");
+    const init = { pid: ours.pid, startTime: stat.split(" ")[19] };
+    const forged = box.id();
+    const files = {
+      "state.json": JSON.stringify({ ...record, id: forged, init, cgroups: [] }),
+      "config.json": readFileSync(join(root, id, "config.json"), "utf8"),
+      journal: "",
+    };
+    const gone = "@gone-1-1-mine";
+    expect(asNobody("mkdir", join(root, forged), join(root, gone)).status).toBe(0);
+    for (const [name, text] of Object.entries(files))
+      expect(asNobody("sh", "-c", 'printf %s "$2" >"$1"', "sh", join(root, forged, name), text).status).toBe(0);
+    for (const verb of [["state"], ["kill"], ["delete"], ["delete", "--force"], ["exec"]]) {
+      const { status, stderr } = tsrun(...verb, forged, ...(verb[0] === "exec" ? ["true"] : []));
+      expect({ verb, status }).not.toMatchObject({ status: 0 });
+      expect(stderr).toContain("is not believed: it belongs to the user 65534");
+    }
+    expect(tsrun("gc")).toMatchObject({ status: 0, stdout: "", stderr: expect.stringContaining("is not believed") });
+    expect(tsrun("list", "--quiet").stdout).toBe(`${id}\n`);
+    expect(existsSync(join(root, gone))).toBe(true);
+    expect(ours.exitCode ?? ours.signalCode).toBeNull();
+    expect(existsSync(mark)).toBe(false);
+  } finally {
+    ours.kill("SIGKILL");
+    tsrun("delete", "--force", id);
+  }
+  expect(existsSync(mark)).toBe(true);
   rmSync(root, { recursive: true });
 });

@@ -1,6 +1,7 @@
 /** gc: finds and undoes what a tsrun that was killed has left. */
 import { existsSync, realpathSync, rmSync } from "node:fs";
-import { type AbsPath, containerId, isContainerId } from "../core/brands.ts";
+import { type AbsPath, type ContainerId, containerId, isContainerId } from "../core/brands.ts";
+import { TsrunError } from "../core/errors.ts";
 import { isAlive } from "../host/process.ts";
 import { collectBundles, referencedLayers } from "../image/references.ts";
 import { collectLayers, collectLeftovers, type LayerStore, type StoredLayer } from "../image/store.ts";
@@ -25,16 +26,27 @@ export function gcStore(given: LayerStore, layers: boolean): string[] {
   return [...bundles, ...(layers ? collectLayers(store, isUsed) : collectLeftovers(store))];
 }
 
+function collect(context: Context, id: ContainerId): string | undefined {
+  const found = find(context.root, id);
+  if (found.kind === "half-made" && !found.alive) {
+    remove(context, id, true);
+    return "removed what a create that was killed had made";
+  }
+  if (found.kind === "container" && finishDeletion(context, found)) return "finished a deletion that was killed";
+  return undefined;
+}
+
 /** What was undone, a line each: half-made containers, deletions that were not finished, directories without an id. */
 export function gc(context: Context): string[] {
   const done: string[] = [];
   for (const id of listIds(context.root)) {
-    const found = find(context.root, id);
-    if (found.kind === "half-made" && !found.alive) {
-      remove(context, id, true);
-      done.push(`${id}: removed what a create that was killed had made`);
-    } else if (found.kind === "container" && finishDeletion(context, found)) {
-      done.push(`${id}: finished a deletion that was killed`);
+    try {
+      const undone = collect(context, id);
+      if (undone !== undefined) done.push(`${id}: ${undone}`);
+    } catch (error) {
+      // As in list: one that cannot be read does not keep the others.
+      if (!(error instanceof TsrunError) || error.code !== "state-store") throw error;
+      context.log.warn(`gc: ${id}: ${error.message}`);
     }
   }
   for (const { path, by } of listTemporary(context.root)) {

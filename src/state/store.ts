@@ -12,8 +12,13 @@
 import {
   appendFileSync,
   chmodSync,
+  closeSync,
+  constants,
   existsSync,
+  fstatSync,
+  lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -53,13 +58,15 @@ export const seccompCacheOf = (root: StateRoot): AbsPath => join(root.path, "@se
 const temporaryName = (what: "new" | "gone" | "criu", id: string, by: ProcessIdentity): string =>
   `@${what}-${by.pid}-${by.startTime}-${id}`;
 
-/** Directories under temporary names, and who was making or removing them. */
+/** Directories under temporary names, and who was making or removing them. None of other users'. */
 export function listTemporary(root: StateRoot): { readonly path: AbsPath; readonly by: ProcessIdentity }[] {
   return readRoot(root).flatMap((name) => {
     const found = /^@(?:new|gone|criu)-(\d+)-(\d+)-/.exec(name);
     if (found === null) return [];
     const by = { pid: Number(found[1]), startTime: BigInt(found[2] as string) };
-    return [{ path: join(root.path, name) as AbsPath, by }];
+    const path = join(root.path, name) as AbsPath;
+    const uid = lstatSync(path, { throwIfNoEntry: false })?.uid;
+    return uid !== undefined && isTrusted(uid) ? [{ path, by }] : [];
   });
 }
 
@@ -164,13 +171,26 @@ export function writeRecord(root: StateRoot, record: ContainerRecord): void {
   }
 }
 
+/** Root's and our own. What others have put into a root that is open to them would have us kill, unmount and run for them. */
+const isTrusted = (uid: number): boolean => uid === 0 || uid === process.geteuid?.();
+
 /** Of a container's directory. */
 function readText(root: StateRoot, path: string): string | undefined {
+  let fd: number;
   try {
-    return readFileSync(path, "utf8");
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return undefined;
     throw rootError(root, `cannot read ${path} in the state root`, error);
+  }
+  try {
+    const { uid } = fstatSync(fd);
+    if (!isTrusted(uid)) throw new TsrunError("state-store", `${path} is not believed: it belongs to the user ${uid}`);
+    return readFileSync(fd, "utf8");
+  } catch (error) {
+    throw error instanceof TsrunError ? error : rootError(root, `cannot read ${path} in the state root`, error);
+  } finally {
+    closeSync(fd);
   }
 }
 
