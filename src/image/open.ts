@@ -30,7 +30,7 @@ import {
   openRegular,
   readAt,
 } from "./files.ts";
-import { defaultLimits } from "./limits.ts";
+import { defaultLimits, tooManyBytes } from "./limits.ts";
 import { hostPlatform, isIndex, selectDocker, selectPlatform, selectReference, type WantedPlatform } from "./select.ts";
 
 /** A layer as it lies in the image. */
@@ -168,7 +168,7 @@ async function spoolImage(
     for await (const chunk of decompress(archive.chunks())) {
       if (!probe.push(chunk)) return undefined;
       sizeBytes += chunk.length;
-      if (sizeBytes > maxBytes) throw new TsrunError("image", `more than ${maxBytes} bytes when uncompressed`);
+      if (sizeBytes > maxBytes) throw tooManyBytes(maxBytes, "when uncompressed");
       fd ??= openSpool(directory);
       for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at);
     }
