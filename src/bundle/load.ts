@@ -14,7 +14,7 @@ import { checkProcessRules, checkResourceRules, checkRules } from "./rules.ts";
 import { checkSeccompProfileRules } from "./seccomp-profile-rules.ts";
 
 /** Largest config.json or process file, in bytes: a hundred times what the largest callers write. */
-const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
+export const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
 
 export interface Bundle {
   readonly bundle: AbsPath;

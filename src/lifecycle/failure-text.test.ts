@@ -87,6 +87,7 @@ describe("messages of failed steps", () => {
 
   test.each([
     [{ kind: "process.spawn", op: "clone3", errno: 12 }, "memory/limit"], // ENOMEM
+    [{ kind: "mount.bind", op: "open_tree", errno: 2, path: "/nope" }, "the source is not there"], // ENOENT
     [{ kind: "process.spawn", op: "clone3", errno: 105 }, "memory/limit"], // ENOBUFS
     [{ kind: "cgroup.update", op: "write", errno: 16, path: "/m/memory.limit_in_bytes" }, "uses more than that"], // EBUSY
     [{ kind: "cgroup.write", op: "write", errno: 16, path: "/m/memory.memsw.limit_in_bytes" }, "uses more than that"],

@@ -142,6 +142,7 @@ function adviceOf(plan: Plan, failure: StepFailure): string | undefined {
     return "a limit of /proc/sys/user is reached";
   }
   if (kind === "mount.filesystem" && name === "ENODEV") return "the kernel does not know this file system";
+  if (kind === "mount.bind" && op === "open_tree" && name === "ENOENT") return "the source is not there: make it first";
   // Before Linux 5.12 by mount(2).
   if (kind === "mount.bind" && (op === "mount_setattr" || op === "mount") && name === "EPERM") {
     return "what the source's mount has is locked in a user namespace: leave out suid, dev, exec, rw and atime options";
