@@ -53,7 +53,6 @@ export const indexSchema = z.object({
   manifests: z.array(descriptorSchema).check(z.maxLength(10_000)),
   annotations: maybe(mapOfText),
 });
-export type ImageIndex = z.infer<typeof indexSchema>;
 
 /** Most layers of an image: overlayfs takes 500 lower directories. */
 export const MAX_LAYERS = 500;
@@ -66,7 +65,6 @@ export const manifestSchema = z.object({
   layers: z.array(descriptorSchema).check(z.maxLength(MAX_LAYERS)),
   annotations: maybe(mapOfText),
 });
-export type ImageManifest = z.infer<typeof manifestSchema>;
 
 /** Docker's addition to the configuration; durations in nanoseconds. */
 const healthcheck = z.object({

@@ -225,6 +225,8 @@ suite("the host's part", () => {
       cat memory/memory.limit_in_bytes memory.max pids/pids.max pids.max cpu/cpu.cfs_quota_us cpu.max 2>/dev/null; true`;
     const seen = output(["-m", "64m", "--pids-limit", "20", "--cpus", "0.5"], [script]).split(/\s+/);
     expect(seen.slice(0, 3)).toEqual(["67108864", "20", "50000"]);
+    // As for docker: no limit, where config.json's 0 would let nobody fork.
+    expect(output(["--pids-limit", "0"], ["(true) && echo forked"])).toBe("forked\n");
   });
   test("capabilities are docker's, or as chosen; new privileges", () => {
     const caps = (flags: string[]) => output([...flags, "-u", "0"], ["grep -e CapEff -e NoNewPrivs /proc/self/status"]);
@@ -376,6 +378,7 @@ suite("wrong from the start, nothing is changed", () => {
     [["--cap-add", "EVERYTHING"], /unknown capability "EVERYTHING"/],
     [["--security-opt", "label=x"], /--security-opt: "label=x" is neither/],
     [["--env-file", "/no/such"], /--env-file \/no\/such: .*ENOENT/],
+    [["--platform", "linux/s390x"], /no image for linux\/s390x in it\n {2}there is: linux\//],
     [["-v", "data:/data"], /there are no named volumes/],
     [["--publish", "80"], /unknown option --publish/],
   ])("%j", (flags, message) => {

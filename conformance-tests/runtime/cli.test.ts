@@ -209,6 +209,7 @@ own("what goes wrong", () => {
     refused(["state", "nobody"], /container nobody does not exist\n {2}there is none of this name in .*--root DIR/);
     refused(["list", "--frmat", "json"], /unknown option --frmat\n {2}did you mean --format\?/);
     refused(["delete", "--force=maybe", "x"], /--force: "maybe" is neither true nor false/);
+    refused(["delete", "--regex", "("], /--regex: "\(" is not a regular expression/);
     refused(["run", "--image"], /--image: a value is missing/);
   });
   test("files that cannot be made, before anything is done", () => {
@@ -237,6 +238,27 @@ own("what goes wrong", () => {
     ];
     const { stderr } = spawnSync("setpriv", [...asUser, "x"], { env: { PATH: process.env.PATH }, encoding: "utf8" });
     expect(stderr).toMatch(/EACCES.*\n {2}a user other than root needs XDG_RUNTIME_DIR or --root DIR\n$/);
+  });
+  test("a disk that is full, at whichever file of the state directory", () => {
+    const disk = join(box.work, "disk");
+    mkdirSync(disk);
+    const bundle = box.bundle("true");
+    const messages: string[] = [];
+    for (let free = 0; ; free++) {
+      const id = box.id();
+      const script = `mount -t tmpfs -o size=1m tmpfs ${disk} && mkdir ${disk}/state && cd ${disk} &&
+        head -c ${1024 * 1024 - 4096 * free} /dev/zero >filled
+        ${RUNTIME} --root ${disk}/state create --bundle ${bundle} ${id}; echo $?
+        ls -A state | grep -vx @seccomp
+        ${RUNTIME} --root ${disk}/state delete --force ${id}`;
+      const { stdout, stderr } = spawnSync("unshare", ["-m", "sh", "-c", script], { encoding: "utf8" });
+      if (stdout === `0\n${id}\n`) break;
+      expect([stdout, stderr]).toEqual(["1\n", expect.stringMatching(/^tsrun: cannot .*: ENOSPC: /)]);
+      messages.push(stderr);
+      expect(free).toBeLessThan(20);
+    }
+    expect(messages.join("")).toMatch(/cannot make .*\n(?:.*\n)*.*cannot write .*state\.json/);
+    expect(box.leftovers()).toEqual([]);
   });
   test("arguments that are not UTF-8, which Node would change", () => {
     // spawnSync has no bytes to give, either.
@@ -268,7 +290,7 @@ own("what goes wrong", () => {
       stderr: expect.stringMatching(/--user/),
     });
     // runc's callers pass what is empty for what they do not set.
-    expect(exec("--user=", "--cwd=", "--pid-file=", "--console-socket=", "--pidfd-socket=", id).stderr).toBe("");
+    expect(exec("--cwd=", "--pid-file=", "--console-socket=", "--pidfd-socket=", id).stderr).toBe("");
     expect(box.run(["delete", id]).stderr).toMatch(/it is running; .*; --force ends it first/);
     box.ok(["pause", id]);
     expect(exec(id).stderr).toMatch(/it is paused; .*; --ignore-paused waits until it is resumed/);

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { isTsrun, RUNTIME, Sandbox, waitFor } from "../harness.ts";
 
@@ -47,6 +47,15 @@ async function until(what: string, condition: () => boolean): Promise<void> {
 }
 
 describe("events", () => {
+  test("ends when nobody reads any more, as a program does that SIGPIPE ends", () => {
+    const id = box.id();
+    box.ok(["run", "--detach", "--bundle", box.bundle("sleep 1000"), id]);
+    const command = `${RUNTIME} --root ${box.root} events --interval 50ms ${id} | head -n 1`;
+    const { status, stdout } = spawnSync("sh", ["-c", command], { encoding: "utf8", timeout: 60_000 });
+    expect([status, eventsOf(stdout).map(({ type }) => type)]).toEqual([0, ["stats"]]);
+    box.ok(["delete", "--force", id]);
+  });
+
   test("--stats: one line with what the container has used", () => {
     const id = box.id();
     const bundle = box.bundle("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 1000", (config) => {

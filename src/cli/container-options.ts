@@ -33,7 +33,7 @@ export const containerOptions = {
   "read-only": { type: "flag", describe: "the root cannot be written; the image's volumes are in memory" },
   memory: { type: "text", alias: "m", describe: "limit in bytes (units k, m, g)" },
   cpus: { type: "text", describe: "limit in CPUs, such as 1.5" },
-  "pids-limit": { type: "text", describe: "most processes; -1 for no limit" },
+  "pids-limit": { type: "text", describe: "most processes; 0 or -1 for no limit" },
   "cap-add": { type: "texts", describe: "capability beside the usual ones, or ALL" },
   "cap-drop": { type: "texts", describe: "capability that is not given, or ALL" },
   "security-opt": {
@@ -138,7 +138,7 @@ function resourcesOf(options: Values<typeof containerOptions>): Resources {
   return {
     ...(memory !== undefined && { memory: { limit: exact(parseBytes(memory, "--memory")) } }),
     ...(cpus !== undefined && { cpu: { quota: quotaOf(cpus), period: CPU_PERIOD } }),
-    ...(pids !== undefined && { pids: { limit: exact(parseInteger(pids, "--pids-limit", "signed")) } }),
+    ...(pids !== undefined && { pids: { limit: pidsLimit(exact(parseInteger(pids, "--pids-limit", "signed"))) } }),
   };
 }
 
@@ -148,6 +148,9 @@ function exact(value: bigint): number {
   if (Number.isSafeInteger(number)) return number;
   throw new TsrunError("usage", `${value} is larger than ${Number.MAX_SAFE_INTEGER}`);
 }
+
+/** 0 is no limit for docker and podman, too; for config.json it is none that lets a program make another process. */
+const pidsLimit = (limit: number): number => (limit === 0 ? -1 : limit);
 
 function quotaOf(text: string): number {
   const quota = /^\d{1,6}(?:\.\d{1,6})?$/.test(text) ? Math.round(Number(text) * CPU_PERIOD) : 0;

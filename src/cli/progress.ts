@@ -1,7 +1,7 @@
-/** Progress of unpacking on standard error: bars on a terminal, elsewhere a line for each thing that is done. */
+/** Progress of unpacking on standard error: bars on a terminal, elsewhere a line for each thing that is done. Nothing fails for it. */
 import { printable } from "../core/printable.ts";
 import type { Progress } from "../image/options.ts";
-import { writeAll } from "../log/log.ts";
+import { tell } from "../log/log.ts";
 
 /** Milliseconds between two looks of the bars. */
 const REDRAW_MS = 100;
@@ -36,7 +36,7 @@ export function showProgress(isTerminal: boolean, fd = 2): ShownProgress {
 function lines(fd: number): ShownProgress {
   return {
     update() {},
-    done: (what, how) => writeAll(fd, `${nameOf(what)}: ${how}\n`),
+    done: (what, how) => tell(`${nameOf(what)}: ${how}\n`, fd),
     aside: (write) => write(),
     close() {},
   };
@@ -50,7 +50,7 @@ function bars(fd: number): ShownProgress {
   const clear = (): string => (drawn === 0 ? "" : `\x1b[${drawn}A\x1b[J`);
   const draw = (before: string): void => {
     const text = [...running].map(([what, bar]) => `${nameOf(what)} ${bar}\n`).join("");
-    writeAll(fd, clear() + before + text);
+    tell(clear() + before + text, fd);
     drawn = running.size;
   };
   return {
@@ -66,7 +66,7 @@ function bars(fd: number): ShownProgress {
       draw(`${nameOf(what)} ${how}\n`);
     },
     aside(write) {
-      writeAll(fd, clear());
+      tell(clear(), fd);
       drawn = 0;
       write();
       draw("");

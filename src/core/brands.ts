@@ -11,7 +11,7 @@ export type AbsPath = Brand<string, "AbsPath">;
 export type RootRelPath = Brand<string, "RootRelPath">;
 
 /** Longest id: what fits a cgroup directory name with a prefix and a suffix (NAME_MAX is 255). */
-export const MAX_ID_LENGTH = 200;
+const MAX_ID_LENGTH = 200;
 
 /** Whether a text is an id by runc's rule (`[\w+-\.]`, never "." or ".."): always one safe path component. */
 export function isContainerId(text: string): boolean {

@@ -5,7 +5,7 @@ import type { AbsPath } from "./brands.ts";
 let root: AbsPath | undefined;
 
 /** The folder tsrun is installed in: the nearest one above the running code (dist/ or src/) that has binding.gyp. */
-export function installRoot(): AbsPath {
+function installRoot(): AbsPath {
   if (root !== undefined) return root;
   let folder = __dirname;
   while (!existsSync(join(folder, "binding.gyp")) && folder !== "/") folder = dirname(folder);

@@ -128,6 +128,14 @@ describe("namespaces", () => {
     });
     expect(sys({ network: "host" })?.type).toBe("sysfs");
   });
+  test("without an id for the group tty, terminals belong to no group", () => {
+    const pts = (size: number) => {
+      const mappings = { uids: ids, gids: [{ containerID: 0, hostID: 100_000, size }] };
+      return made({ mappings }).mounts?.find(({ type }) => type === "devpts")?.options;
+    };
+    expect(pts(6)).toContain("gid=5");
+    expect(pts(5)).not.toContain("gid=5");
+  });
   test("a user who is not mapped there is an error that names every id", () => {
     const mappings = { uids: ids, gids: [{ containerID: 0, hostID: 1, size: 1 }] };
     const user = { uid: 70_000, gid: 5, additionalGids: [0, 7] };

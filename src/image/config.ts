@@ -79,9 +79,12 @@ export function containerConfig(input: ConfigInput): Config {
   };
 }
 
+const TTY_GID = 5;
+
+const has = (ranges: readonly IdMapping[], id: number): boolean =>
+  ranges.some(({ containerID, size }) => id >= containerID && id < containerID + size);
+
 function checkMapped(user: Converted["process"]["user"], { uids, gids }: UserMappings): void {
-  const has = (ranges: readonly IdMapping[], id: number): boolean =>
-    ranges.some(({ containerID, size }) => id >= containerID && id < containerID + size);
   const missing = [
     ...(has(uids, user.uid) ? [] : [`user ${user.uid}`]),
     ...[user.gid, ...(user.additionalGids ?? [])].filter((gid) => !has(gids, gid)).map((gid) => `group ${gid}`),
@@ -99,7 +102,10 @@ function environment(env: readonly string[], terminal: boolean): string[] {
 }
 
 function mounts({ template, volumes, root, options }: ConfigInput): Mount[] {
-  const own = (template.mounts ?? []).map((mount) => (mount.destination === "/sys" ? sysMount(options) : mount));
+  const own = (template.mounts ?? []).map((mount) => {
+    if (mount.type === "devpts") return devptsMount(mount, options);
+    return mount.destination === "/sys" ? sysMount(options) : mount;
+  });
   const asked = [...(options.network === "host" ? hostNames : []), ...options.mounts];
   const taken = new Set(["/", ...asked.map(({ destination }) => placeOf(destination))]);
   // In a read-only root the image's volumes are still to be written.
@@ -130,6 +136,12 @@ const volumeMount = (path: string): Mount => ({
   source: "tmpfs",
   options: ["nosuid", "nodev", "tmpcopyup"],
 });
+
+/** Terminals belong to the group tty, if the user namespace has its id. */
+function devptsMount(mount: Mount, { mappings }: ContainerOptions): Mount {
+  if (mappings === undefined || has(mappings.gids, TTY_GID)) return mount;
+  return { ...mount, options: (mount.options ?? []).filter((option) => !option.startsWith("gid=")) };
+}
 
 /** A new sysfs belongs to a network namespace, which must be the user namespace's own. */
 function sysMount({ network, mappings }: ContainerOptions): Mount {

@@ -14,7 +14,8 @@ const image = (config: NonNullable<ImageConfig["config"]> = {}, more: Part = {})
     config: { Cmd: ["/bin/sh"], ...config },
     ...more,
   });
-const convert = (...[config, more]: Parameters<typeof image>) => convertImage(image(config, more), files);
+const host = { os: "linux", architecture: "amd64" };
+const convert = (...[config, more]: Parameters<typeof image>) => convertImage(image(config, more), files, host);
 
 describe("verbatim", () => {
   test("WorkingDir; the root without one", () => {
@@ -42,9 +43,13 @@ describe("verbatim", () => {
   ])("Entrypoint %j and Cmd %j", (Entrypoint, Cmd, args) => {
     expect(convert({ Entrypoint, Cmd }).process.args).toEqual(args);
   });
+  test("another architecture than the host's is told of", () => {
+    expect(convert({}, { architecture: "arm64" }).warnings).toEqual(["the image is for arm64, and this host is amd64"]);
+    expect(convert({}).warnings).toEqual([]);
+  });
   test("an image without a program is an error that says what to do", () => {
     expect(() => convert({ Cmd: null })).toThrow(/names no program/);
-    expect(() => convertImage({ ...image(), config: null }, files)).toThrow(/names no program/);
+    expect(() => convertImage({ ...image(), config: null }, files, host)).toThrow(/names no program/);
   });
 });
 

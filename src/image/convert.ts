@@ -6,6 +6,7 @@
  */
 import type { ImageConfig } from "../../spec-schemas/image.ts";
 import { TsrunError } from "../core/errors.ts";
+import type { WantedPlatform } from "./select.ts";
 import { type ContainerUser, resolveUser, type UserFiles } from "./users.ts";
 
 export const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -24,12 +25,12 @@ export interface Converted {
     readonly user: ContainerUser;
   };
   readonly annotations: Readonly<Record<string, string>>;
-  /** For the log: labels that were left out. */
+  /** For the log: labels that were left out, another architecture than the host's. */
   readonly warnings: readonly string[];
 }
 
 /** Throws `image` when the image cannot be run: no program, a user that it does not have, another operating system. */
-export function convertImage(image: ImageConfig, files: UserFiles): Converted {
+export function convertImage(image: ImageConfig, files: UserFiles, host: WantedPlatform): Converted {
   if (image.os !== "linux") throw new TsrunError("image", `the image is for ${image.os}, not for linux`);
   const config = image.config ?? {};
   const args = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
@@ -41,6 +42,10 @@ export function convertImage(image: ImageConfig, files: UserFiles): Converted {
   const env = config.Env ?? [];
   const hasPath = env.some((each) => each.startsWith("PATH="));
   const { annotations, warnings } = annotationsOf(image);
+  if (image.architecture !== host.architecture) {
+    // binfmt_misc may run it all the same.
+    warnings.push(`the image is for ${image.architecture}, and this host is ${host.architecture}`);
+  }
   return {
     process: {
       args,
@@ -62,7 +67,7 @@ function workingDirectory(path: string): string {
 }
 
 /** Labels win over what the specification derives of other fields. */
-function annotationsOf(image: ImageConfig): Pick<Converted, "annotations" | "warnings"> {
+function annotationsOf(image: ImageConfig): { annotations: Record<string, string>; warnings: string[] } {
   const { config } = image;
   const derived: Readonly<Record<string, string | null | undefined>> = {
     os: image.os,

@@ -5,7 +5,7 @@ import { errorCode, reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 
 /** Bytes of one read: large, so that few cross from libuv to JavaScript. */
-export const READ_BYTES = 512 * 1024;
+const READ_BYTES = 512 * 1024;
 
 export interface ImageFile {
   readonly sizeBytes: number;

@@ -1,3 +1,5 @@
+import { TsrunError } from "../core/errors.ts";
+
 /** Bounds for what comes out of an archive (attack row 24). Each is an error that names the limit, never a truncation. */
 export interface Limits {
   /** Bytes of one uncompressed archive, and of its files with the holes of sparse ones. */
@@ -13,3 +15,9 @@ export const defaultLimits: Limits = {
   maxEntries: 2_000_000,
   maxDepth: 256,
 };
+
+export const tooManyBytes = (most: number, of: string): TsrunError =>
+  new TsrunError("image", `more than ${most} bytes ${of}`, { advice: "--max-bytes takes a larger limit" });
+
+export const tooManyEntries = (most: number): TsrunError =>
+  new TsrunError("image", `more than ${most} entries`, { advice: "--max-entries takes a larger limit" });

@@ -30,8 +30,16 @@ import {
   openRegular,
   readAt,
 } from "./files.ts";
-import { defaultLimits } from "./limits.ts";
-import { hostPlatform, isIndex, selectDocker, selectPlatform, selectReference, type WantedPlatform } from "./select.ts";
+import { defaultLimits, tooManyBytes } from "./limits.ts";
+import {
+  hostPlatform,
+  isIndex,
+  platformText,
+  selectDocker,
+  selectPlatform,
+  selectReference,
+  type WantedPlatform,
+} from "./select.ts";
 
 /** A layer as it lies in the image. */
 export interface LayerSource {
@@ -168,7 +176,7 @@ async function spoolImage(
     for await (const chunk of decompress(archive.chunks())) {
       if (!probe.push(chunk)) return undefined;
       sizeBytes += chunk.length;
-      if (sizeBytes > maxBytes) throw new TsrunError("image", `more than ${maxBytes} bytes when uncompressed`);
+      if (sizeBytes > maxBytes) throw tooManyBytes(maxBytes, "when uncompressed");
       fd ??= openSpool(directory);
       for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at);
     }
@@ -246,13 +254,30 @@ function exists(files: ImageFiles, name: string): boolean {
 /** Takes the files over. */
 function readImage(path: AbsPath, files: ImageFiles, options: OpenOptions): Image {
   try {
-    if (exists(files, "oci-layout") && exists(files, "index.json")) return readLayout(path, files, options);
-    if (exists(files, "manifest.json")) return readDocker(path, files, options);
+    if (exists(files, "oci-layout") && exists(files, "index.json")) {
+      return checkPlatform(readLayout(path, files, options), options.platform);
+    }
+    if (exists(files, "manifest.json")) return checkPlatform(readDocker(path, files, options), options.platform);
     throw new TsrunError("image", "no OCI layout (oci-layout, index.json) and no docker archive (manifest.json)");
   } catch (error) {
     files.close();
     throw error;
   }
+}
+
+/** Where there was nothing to choose from, the only image must be the one that was asked for. */
+function checkPlatform(image: Image, wanted: WantedPlatform | undefined): Image {
+  const { os, architecture, variant } = image.config;
+  const differs = (asked: string | undefined, is: string | null | undefined): boolean => {
+    return asked !== undefined && !!is && asked !== is;
+  };
+  if (wanted === undefined) return image;
+  if (!differs(wanted.os, os) && !differs(wanted.architecture, architecture) && !differs(wanted.variant, variant)) {
+    return image;
+  }
+  throw new TsrunError("not-found", `no image for ${platformText(wanted)} in it`, {
+    advice: `there is: ${platformText({ os, architecture, variant: variant ?? undefined })}`,
+  });
 }
 
 function readLayout(path: AbsPath, files: ImageFiles, options: OpenOptions): Image {

@@ -5,7 +5,7 @@
 import type { Attribute } from "./attributes.ts";
 import type { ByteText } from "./tar-header.ts";
 
-export const recordKinds = {
+const recordKinds = {
   directory: 1,
   file: 2,
   data: 3,

@@ -34,7 +34,7 @@ const isManifest = ({ mediaType }: Descriptor): boolean =>
 
 export { isIndex };
 
-const platformText = ({ os, architecture, variant }: Platform | WantedPlatform): string =>
+export const platformText = ({ os, architecture, variant }: Platform | WantedPlatform): string =>
   [os, architecture, variant].filter((part) => part !== undefined && part !== null && part !== "").join("/");
 
 /** The manifest or index that a layout's index.json means. Throws `usage` (several), `not-found`, `image`. */

@@ -14,7 +14,7 @@ export interface Part {
 }
 
 /** More parts than any sane file has; bounds the memory for a map. */
-export const MAX_PARTS = 1 << 18;
+const MAX_PARTS = 1 << 18;
 
 const malformed = (what: string): TsrunError => new TsrunError("image", `its map of a sparse file ${what}`);
 

@@ -74,7 +74,7 @@ export function isZero(block: Buffer): boolean {
 }
 
 /** Whether the checksum is right: of unsigned bytes, or of signed ones as some old programs wrote it. */
-export function hasChecksum(block: Buffer): boolean {
+function hasChecksum(block: Buffer): boolean {
   let unsigned = 0;
   let high = 0;
   for (let i = 0; i < BLOCK; i++) {

@@ -1,7 +1,7 @@
 /** What an archive's entries become: records for the addon. The limits and the policy of what is kept are here. Pure. */
 import { TsrunError } from "../core/errors.ts";
 import { type Attribute, chooseAttribute } from "./attributes.ts";
-import type { Limits } from "./limits.ts";
+import { type Limits, tooManyBytes, tooManyEntries } from "./limits.ts";
 import { pathBelowRoot, whiteoutOf } from "./names.ts";
 import { type IdMappings, shiftId } from "./ownership.ts";
 import type { PathRecord, Records } from "./records.ts";
@@ -80,9 +80,9 @@ export class TreeWriter implements TarSink {
   #entry(entry: TarEntry): void {
     const { limits, whiteouts } = this.#options;
     this.#entries++;
-    if (this.#entries > limits.maxEntries) throw new TsrunError("image", `more than ${limits.maxEntries} entries`);
+    if (this.#entries > limits.maxEntries) throw tooManyEntries(limits.maxEntries);
     this.#bytes += entry.size;
-    if (this.#bytes > limits.maxBytes) throw new TsrunError("image", `more than ${limits.maxBytes} bytes of files`);
+    if (this.#bytes > limits.maxBytes) throw tooManyBytes(limits.maxBytes, "of files");
     const path = pathBelowRoot(entry.name, limits.maxDepth, "entry");
     const whiteout = whiteouts === "none" ? undefined : whiteoutOf(path);
     if (whiteout === undefined) this.#make(entry, path);

@@ -9,7 +9,7 @@ import { TsrunError } from "../core/errors.ts";
 import { type Extraction, openExtraction, type Workshop } from "../native/extraction.ts";
 import { decompress } from "./decompress.ts";
 import { verified } from "./digest.ts";
-import { defaultLimits, type Limits } from "./limits.ts";
+import { defaultLimits, type Limits, tooManyBytes } from "./limits.ts";
 import type { Image, LayerSource, RootfsArchive } from "./open.ts";
 import type { UnpackOptions } from "./options.ts";
 import { shiftId } from "./ownership.ts";
@@ -247,17 +247,25 @@ async function finish(extraction: Extraction, { options }: Job, sync: boolean): 
   if (lost > 0) options.warn?.(`left out: ${lost} extended attributes that this file system cannot hold`);
 }
 
+interface Source {
+  /** For messages. */
+  readonly what: string;
+  /** Of a tar. */
+  readonly chunks: AsyncIterable<Buffer>;
+}
+
 /** A layer's tar, its blob and itself checked against their digests by the time it ends. */
-function layerBytes(layer: LayerSource, job: Job): AsyncIterable<Buffer> {
+function layerBytes(layer: LayerSource, job: Job): Source {
   const { digest, diffId, sizeBytes } = layer;
   const stored = counted(layer.chunks(), diffId, sizeBytes, job);
   // Not compressed, as its name says: one digest for both.
   const blob = digest === diffId ? stored : verified(stored, { what: `blob ${digest ?? diffId}`, digest, sizeBytes });
-  return about(`layer ${diffId}`, verified(decompress(blob), { what: "its uncompressed content", digest: diffId }));
+  const chunks = verified(decompress(blob), { what: "its uncompressed content", digest: diffId });
+  return { what: `layer ${diffId}`, chunks };
 }
 
-function archiveBytes(archive: RootfsArchive, job: Job): AsyncIterable<Buffer> {
-  return about(archive.path, decompress(counted(archive.chunks(), archive.path, archive.sizeBytes, job)));
+function archiveBytes(archive: RootfsArchive, job: Job): Source {
+  return { what: archive.path, chunks: decompress(counted(archive.chunks(), archive.path, archive.sizeBytes, job)) };
 }
 
 async function* counted(
@@ -274,15 +282,7 @@ async function* counted(
   }
 }
 
-/** Names what a failure is about. */
-async function* about(what: string, source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  try {
-    yield* source;
-  } catch (error) {
-    throw named(what, error);
-  }
-}
-
+/** With what a failure is about. */
 function named(what: string, error: unknown): unknown {
   if (!(error instanceof TsrunError) || error.message.startsWith(what)) return error;
   return new TsrunError(error.code, `${what}: ${error.message}`, {
@@ -291,7 +291,7 @@ function named(what: string, error: unknown): unknown {
 }
 
 /** Reads a tar to its end, behind its end mark too: digests are over everything. One chunk is made while the next is read. */
-async function extract(source: AsyncIterable<Buffer>, extraction: Extraction, options: TreeOptions): Promise<void> {
+async function extract({ what, chunks }: Source, extraction: Extraction, options: TreeOptions): Promise<void> {
   const records = new Records();
   const reader = new TarReader(new TreeWriter(records, options));
   const { maxBytes } = options.limits;
@@ -305,9 +305,9 @@ async function extract(source: AsyncIterable<Buffer>, extraction: Extraction, op
     working.catch(() => {});
   };
   try {
-    for await (const chunk of source) {
+    for await (const chunk of chunks) {
       bytes += chunk.length;
-      if (bytes > maxBytes) throw new TsrunError("image", `more than ${maxBytes} bytes when uncompressed`);
+      if (bytes > maxBytes) throw tooManyBytes(maxBytes, "when uncompressed");
       reader.push(chunk);
       if (records.size > 0) await hand(chunk);
     }
@@ -316,6 +316,6 @@ async function extract(source: AsyncIterable<Buffer>, extraction: Extraction, op
   } catch (error) {
     // Whoever removes the directory must find nobody at work in it.
     await working.catch(() => {});
-    throw error;
+    throw named(what, error);
   }
 }

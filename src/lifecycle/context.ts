@@ -1,6 +1,5 @@
 /** What every verb gets beside its own arguments. */
 import type { CgroupManager } from "../compile/input.ts";
-import type { AbsPath } from "../core/brands.ts";
 import type { Log } from "../log/log.ts";
 import type { Fault } from "../native/native.ts";
 import type { StateRoot } from "../state/store.ts";
@@ -59,6 +58,3 @@ export function reached(context: Context, point: KillPoint): void {
 export function faultOf(context: Context, plan: PlanName): Fault | undefined {
   return context.fault?.kind === "step" && context.fault.plan === plan ? context.fault.fault : undefined;
 }
-
-/** --trace FILE, made absolute. */
-export type TracePath = AbsPath | undefined;

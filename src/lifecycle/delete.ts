@@ -17,8 +17,9 @@ import { checkAllowed, isAllowed } from "../state/machine.ts";
 import type { ContainerRecord, JournalEntry } from "../state/record.ts";
 import { appendJournal, directoryOf, readJournal, readRecord, removeDirectory } from "../state/store.ts";
 import { configHooks } from "./config-copy.ts";
-import { type Context, faultOf, reached } from "./context.ts";
-import { failureText, throwFailure } from "./failure-text.ts";
+import { type Context, reached } from "./context.ts";
+import { failureText } from "./failure-text.ts";
+import { runPlan } from "./run-plan.ts";
 
 /** Deletes a container that is created or stopped; with `force` any, and an unknown id is no error. */
 export function remove(context: Context, id: ContainerId, force: boolean): void {
@@ -48,7 +49,7 @@ export function destroy(context: Context, record: ContainerRecord, options: { re
     // While we waited it may have been deleted, and the id taken again.
     if (readRecord(root, id)?.init.startTime !== record.init.startTime || isBeingDeleted(readJournal(root, id))) return;
     // init may have ended, and its pid become another's, since the caller looked: the step checks the start time.
-    runPlan(
+    runDelete(
       context,
       compileDelete({
         id,
@@ -82,22 +83,17 @@ function runPoststop(context: Context, record: ContainerRecord): void {
   const { id, bundle, annotations } = record;
   for (const plan of compilePoststop({ id, bundle, annotations }, configHooks(context.root, id))) {
     const session = openSession();
-    const { failure } = session.execute(encodePlan(plan));
-    session.close();
-    if (failure !== undefined) context.log.warn(failureText(plan, failure));
+    try {
+      const { failure } = session.execute(encodePlan(plan));
+      if (failure !== undefined) context.log.warn(failureText(plan, failure));
+    } finally {
+      session.close();
+    }
   }
 }
 
-function runPlan(context: Context, plan: ReturnType<typeof compileDelete>): void {
-  if (plan.host.length === 0) return;
-  const session = openSession();
-  try {
-    const { failure } = session.execute(encodePlan(plan), { fault: faultOf(context, "delete") });
-    if (failure !== undefined) throwFailure(plan, failure);
-    session.commit();
-  } finally {
-    session.close();
-  }
+function runDelete(context: Context, plan: ReturnType<typeof compileDelete>): void {
+  if (plan.host.length > 0) runPlan(context, "delete", plan);
 }
 
 function isBeingDeleted(journal: readonly JournalEntry[]): boolean {
@@ -130,7 +126,7 @@ function isSame([one]: readonly JournalEntry[], [other]: readonly JournalEntry[]
 function undoEntries(context: Context, id: ContainerId, journal: readonly JournalEntry[]): void {
   for (const entry of journal) {
     if (entry.kind !== "creating") continue;
-    runPlan(
+    runDelete(
       context,
       compileDelete({
         id,

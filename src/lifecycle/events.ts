@@ -11,8 +11,8 @@ import type { Context } from "./context.ts";
 /** Longest wait of poll(2). */
 const MAX_WAIT_MS = 0x7fff_ffff;
 
-/** One line of JSON. */
-export type Print = (line: string) => void;
+/** One line of JSON. Returns false when nobody reads any more. */
+export type Print = (line: string) => boolean;
 
 /** Prints the statistics of now. */
 export function printStats(context: Context, id: ContainerId, print: Print): void {
@@ -21,7 +21,7 @@ export function printStats(context: Context, id: ContainerId, print: Print): voi
   print(statsLine(record));
 }
 
-/** Prints statistics every `intervalMs`, and each OOM kill at once; returns when the container has stopped. */
+/** Prints statistics every `intervalMs`, and each OOM kill at once; returns when the container has stopped, or nobody reads. */
 export function printEvents(context: Context, id: ContainerId, intervalMs: number, print: Print): void {
   const { record, status } = findContainer(context.root, id);
   checkAllowed("events", id, status);
@@ -34,9 +34,10 @@ export function printEvents(context: Context, id: ContainerId, intervalMs: numbe
       const left = Math.ceil(due - performance.now());
       const event = watch.next(Math.min(Math.max(left, 0), MAX_WAIT_MS));
       if (event === "end") return;
-      if (event === "oom") print(encodeJson({ type: "oom", id }));
-      else if (performance.now() >= due) {
-        print(statsLine(record));
+      if (event === "oom") {
+        if (!print(encodeJson({ type: "oom", id }))) return;
+      } else if (performance.now() >= due) {
+        if (!print(statsLine(record))) return;
         due = performance.now() + intervalMs;
       }
     }

@@ -87,9 +87,14 @@ describe("messages of failed steps", () => {
 
   test.each([
     [{ kind: "process.spawn", op: "clone3", errno: 12 }, "memory/limit"], // ENOMEM
+    [{ kind: "mount.bind", op: "open_tree", errno: 2, path: "/nope" }, "the source is not there"], // ENOENT
     [{ kind: "process.spawn", op: "clone3", errno: 105 }, "memory/limit"], // ENOBUFS
     [{ kind: "cgroup.update", op: "write", errno: 16, path: "/m/memory.limit_in_bytes" }, "uses more than that"], // EBUSY
     [{ kind: "cgroup.write", op: "write", errno: 16, path: "/m/memory.memsw.limit_in_bytes" }, "uses more than that"],
+    [{ kind: "cgroup.update", op: "write", errno: 22, path: "/c/cpu.cfs_quota_us" }, "at least 1000"], // EINVAL
+    [{ kind: "cgroup.write", op: "write", errno: 22, path: "/c/cpu.max" }, "at least 1000"],
+    [{ kind: "cgroup.update", op: "write", errno: 34, path: "/c/cpuset.cpus" }, "cpu/online"], // ERANGE
+    [{ kind: "cgroup.write", op: "write", errno: 13, path: "/c/cpuset.mems" }, "cpuset of the cgroup above"], // EACCES
     [{ kind: "cgroup.update", op: "openat2", errno: 2, path: "/m/memory.memsw.limit_in_bytes" }, "swapaccount=1"], // ENOENT
   ] as const)("of %j there is advice", (fields, advice) => {
     expect(() => throwFailure(plan, failure(fields))).toThrow(

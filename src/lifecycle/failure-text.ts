@@ -142,6 +142,7 @@ function adviceOf(plan: Plan, failure: StepFailure): string | undefined {
     return "a limit of /proc/sys/user is reached";
   }
   if (kind === "mount.filesystem" && name === "ENODEV") return "the kernel does not know this file system";
+  if (kind === "mount.bind" && op === "open_tree" && name === "ENOENT") return "the source is not there: make it first";
   // Before Linux 5.12 by mount(2).
   if (kind === "mount.bind" && (op === "mount_setattr" || op === "mount") && name === "EPERM") {
     return "what the source's mount has is locked in a user namespace: leave out suid, dev, exec, rw and atime options";
@@ -187,6 +188,14 @@ function adviceOf(plan: Plan, failure: StepFailure): string | undefined {
   // v1: the kernel takes memory back as far as it can before it says so.
   if (isControlFile({ kind, op }) && name === "EBUSY" && /\/memory\.(memsw\.)?limit_in_bytes$/.test(path)) {
     return "the container uses more than that, and the kernel cannot take it back";
+  }
+  if (isControlFile({ kind, op }) && name === "EINVAL" && /\/cpu\.(?:cfs_(?:quota|period)_us|max)$/.test(path)) {
+    return "a quota is at least 1000 (1 ms), a period 1000 to 1000000 (1 s), and with cgroup v1 no cgroup gets more than the one above";
+  }
+  // v1 says EACCES for what the cgroup above has not.
+  const unknownNumber = name === "ERANGE" || name === "EINVAL" || name === "EACCES";
+  if (isControlFile({ kind, op }) && op === "write" && unknownNumber && /\/cpuset\.(?:cpus|mems)$/.test(path)) {
+    return "not all of these are there, or in the cpuset of the cgroup above: /sys/devices/system/cpu/online, …/node/online";
   }
   if (kind === "process.rlimit" && name === "EPERM") return "raising a hard limit needs CAP_SYS_RESOURCE";
   // Below a filter it may be unable even to say why it ends.

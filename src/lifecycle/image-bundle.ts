@@ -22,6 +22,7 @@ import {
   removeReferenced,
   writeReference,
 } from "../image/references.ts";
+import { hostPlatform } from "../image/select.ts";
 import { type LayerStore, layerStore, useStore } from "../image/store.ts";
 import { unpackImage } from "../image/unpack.ts";
 import { type Context, reached } from "./context.ts";
@@ -93,10 +94,11 @@ export async function makeImageBundle(
       // As unpackImage has marked the layers.
       const readsTrusted = facts.uid === 0 && !facts.inUserNamespace;
       const root: OverlayRoot = { layers, ...overlayPaths(bundle), idmap: plan.idmap, userxattr: !readsTrusted };
-      const converted = convertImage(withOverrides(config, request.overrides), {
+      const files = {
         passwd: () => readUserFile(layers, "/etc/passwd"),
         group: () => readUserFile(layers, "/etc/group"),
-      });
+      };
+      const converted = convertImage(withOverrides(config, request.overrides), files, hostPlatform());
       for (const warning of converted.warnings) context.log.warn(warning);
       const made = containerConfig({
         template: defaultConfig({ rootless: facts.uid !== 0, unifiedCgroups: facts.cgroup.mode === "v2" }),

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { STATE_OCI_VERSION } from "../compile/hooks.ts";
 import type { ContainerId } from "../core/brands.ts";
+import { errorCode, reasonOf } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { type Found, find, findContainer } from "../state/liveness.ts";
 import { listIds } from "../state/store.ts";
@@ -25,7 +26,7 @@ export function state(context: Context, id: ContainerId): StateOutput {
   return outputOf(findContainer(context.root, id));
 }
 
-export function outputOf({ record, status }: Extract<Found, { kind: "container" }>): StateOutput {
+function outputOf({ record, status }: Extract<Found, { kind: "container" }>): StateOutput {
   return {
     ociVersion: STATE_OCI_VERSION,
     id: record.id,
@@ -54,11 +55,20 @@ export function list(context: Context): StateOutput[] {
   return all;
 }
 
-/** The name of a uid by the host's /etc/passwd, or `#uid`. */
+/** The name of a uid by the host's /etc/passwd, or `#uid`: also on a host without one. */
 function userName(uid: number): string {
   if (uid === 0) return "root";
-  const line = readFileSync("/etc/passwd", "utf8")
+  const line = passwd()
     .split("\n")
     .find((entry) => entry.split(":")[2] === String(uid));
   return line?.split(":")[0] ?? `#${uid}`;
+}
+
+function passwd(): string {
+  try {
+    return readFileSync("/etc/passwd", "utf8");
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return "";
+    throw new TsrunError("unsupported", `cannot read /etc/passwd: ${reasonOf(error)}`);
+  }
 }

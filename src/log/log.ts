@@ -86,9 +86,9 @@ function writeLine(fd: number, line: string): void {
 }
 
 /** To standard error, as far as that can be written: beyond it there is nobody to tell. */
-export function tell(text: string): void {
+export function tell(text: string, fd = 2): void {
   try {
-    writeAll(2, text);
+    writeAll(fd, text);
   } catch {}
 }
 
@@ -100,18 +100,22 @@ function textLine(line: string): string {
 
 const streams: Readonly<Record<number, string>> = { 1: "to standard output", 2: "to standard error" };
 
-/** Writes all of a text, also into a pipe that somebody made non-blocking. Throws `usage` where it cannot be written. */
-export function writeAll(fd: number, text: string): void {
+/**
+ * Writes all of a text, also into a pipe that somebody made non-blocking. Returns false when nobody reads any more. Throws
+ * `usage` where it cannot be written.
+ */
+export function writeAll(fd: number, text: string): boolean {
   let rest = Buffer.from(text);
   while (rest.length > 0) {
     try {
       rest = rest.subarray(writeSync(fd, rest));
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
-      if (code === "EPIPE") return; // nobody reads any more
+      if (code === "EPIPE") return false;
       if (code !== "EAGAIN")
         throw new TsrunError("usage", `cannot write ${streams[fd] ?? "the log"}: ${reasonOf(error)}`);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
     }
   }
+  return true;
 }

@@ -54,7 +54,7 @@ export const alignments: Readonly<Record<string, number>> = {
 };
 
 export const METHOD_CALL = 1;
-export const PROTOCOL_VERSION = 1;
+const PROTOCOL_VERSION = 1;
 export const HEADER_FIELDS = { path: 1, interface: 2, member: 3, destination: 6, signature: 8 } as const;
 
 const encoder = new TextEncoder();

@@ -98,6 +98,16 @@ describe("the state store", () => {
     expect(readRecord(root, web)).toEqual(record());
   });
 
+  test("what cannot be written is an error that names the file", () => {
+    const failure = (file: string) =>
+      expect.objectContaining({
+        code: "state-store",
+        message: expect.stringMatching(new RegExp(`^cannot write ${root.path}/web/${file}: ENOENT`)),
+      });
+    expect(() => writeRecord(root, record())).toThrow(failure("state.json"));
+    expect(() => appendJournal(root, web, { kind: "deleting", by })).toThrow(failure("journal"));
+  });
+
   test("a damaged or foreign record is an error that names the file", () => {
     makeDirectory(root, web, fresh());
     for (const text of ["", "{", "[]", '{"format":99}', '{"format":1}', '{"format":1,"init":{"pid":"x"}}']) {

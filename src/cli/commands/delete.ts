@@ -17,7 +17,8 @@ export const command = defineCommand({
   run(parsed, { context }) {
     const { force, regex } = parsed.options;
     const named = positional(parsed, 0);
-    const ids = regex ? listIds(context.root).filter((id) => pattern(named).test(id)) : [containerId(named)];
+    const pattern = regex ? regularExpression(named) : undefined;
+    const ids = pattern === undefined ? [containerId(named)] : listIds(context.root).filter((id) => pattern.test(id));
     withTrace(parsed.options, context, (faulty) => {
       for (const id of ids) remove(faulty, id, force);
     });
@@ -25,7 +26,7 @@ export const command = defineCommand({
   },
 });
 
-function pattern(text: string): RegExp {
+function regularExpression(text: string): RegExp {
   try {
     return new RegExp(text);
   } catch {

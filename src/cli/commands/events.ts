@@ -15,7 +15,7 @@ export const command = defineCommand({
     const { options } = parsed;
     const id = containerId(positional(parsed, 0));
     const intervalMs = parseDurationMs(options.interval ?? "5s", "--interval");
-    const print = (line: string): void => writeAll(1, `${line}\n`);
+    const print = (line: string): boolean => writeAll(1, `${line}\n`);
     if (options.stats) printStats(context, id, print);
     else printEvents(context, id, intervalMs, print);
     return 0;

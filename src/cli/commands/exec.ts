@@ -43,7 +43,6 @@ export const command = defineCommand({
     const { options } = parsed;
     const args = parsed.positionals.slice(1);
     const socket = unlessEmpty(options["console-socket"]);
-    const user = unlessEmpty(options.user);
     if (options.process === undefined && args.length === 0) {
       throw new TsrunError("usage", "exec: no program is named", { advice: "tsrun exec <id> <program> [args…]" });
     }
@@ -61,7 +60,8 @@ export const command = defineCommand({
                     args,
                     env: options.env,
                     cwd: parseCwd(unlessEmpty(options.cwd)),
-                    user: user === undefined ? undefined : parseUser(user),
+                    // An empty one is none that could be meant, and must not become root.
+                    user: options.user === undefined ? undefined : parseUser(options.user),
                     additionalGids: options["additional-gids"].map((gid) => parseId(gid, "--additional-gids")),
                     capabilities: options.cap.map(capabilityName),
                     noNewPrivileges: options["no-new-privs"] ? true : undefined,
