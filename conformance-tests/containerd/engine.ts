@@ -181,6 +181,25 @@ ${driver === "systemd" ? documentedTables : documentedTables.replace(systemd, "S
     return Number(pid);
   }
 
+  /** What the shim reads from the cgroup of a task. */
+  async metrics(id: string): Promise<{
+    readonly processes: number;
+    readonly memoryBytes: number;
+    readonly memoryLimitBytes: number;
+  }> {
+    const { stdout } = await this.ok(["task", "metrics", "--format", "json", id]);
+    const { pids, memory } = JSON.parse(stdout) as {
+      readonly pids: { readonly current: number };
+      // Of cgroup v1, and of v2.
+      readonly memory:
+        | { readonly usage: { readonly usage: number; readonly limit: number } }
+        | { readonly usage: number; readonly usage_limit: number };
+    };
+    const [usage, limit] =
+      "usage_limit" in memory ? [memory.usage, memory.usage_limit] : [memory.usage.usage, memory.usage.limit];
+    return { processes: Number(pids.current), memoryBytes: Number(usage), memoryLimitBytes: Number(limit) };
+  }
+
   /** Kills, waits for the end, and removes task and container. */
   async remove(id: string): Promise<void> {
     if ((await this.status(id)) === "PAUSED") await this.ok(["task", "resume", id]);

@@ -253,10 +253,9 @@ export const scenarios: readonly Scenario<Containerd>[] = [
     name: "metrics",
     run: async (engine) => {
       const id = await engine.detached([], ...FOREVER);
-      const { stdout } = await engine.ok(["task", "metrics", "--format", "json", id]);
-      const metrics = JSON.parse(stdout) as { pids: { current: number }; memory: { usage?: { usage: number } } };
-      assert.equal(Number(metrics.pids.current), 1);
-      assert.ok(Number(metrics.memory.usage?.usage) > 0);
+      const { processes, memoryBytes } = await engine.metrics(id);
+      assert.equal(processes, 1);
+      assert.ok(memoryBytes > 0);
       await engine.remove(id);
     },
   },
@@ -264,9 +263,7 @@ export const scenarios: readonly Scenario<Containerd>[] = [
     name: "a memory limit",
     run: async (engine) => {
       const id = await engine.detached(["--memory-limit", String(64 << 20)], ...FOREVER);
-      const { stdout } = await engine.ok(["task", "metrics", "--format", "json", id]);
-      const metrics = JSON.parse(stdout) as { memory: { usage?: { limit: number } } };
-      assert.equal(Number(metrics.memory.usage?.limit), 64 << 20);
+      assert.equal((await engine.metrics(id)).memoryLimitBytes, 64 << 20);
       await engine.remove(id);
     },
   },

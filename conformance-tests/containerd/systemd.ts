@@ -145,8 +145,7 @@ export const scenariosWithSystemd: readonly Scenario<Containerd>[] = [
       await engine.ok(engine.run(["--detach", "--runc-systemd-cgroup", "--cgroup", cgroup], id, ...FOREVER));
       assert.deepEqual(show(unit, "ActiveState", "Slice"), { ActiveState: "active", Slice: slice });
       assert.equal(cgroupOf(await engine.pid(id)), `/${engine.slice}.slice/${slice}/${unit}`);
-      const { stdout } = await engine.ok(["task", "metrics", "--format", "json", id]);
-      assert.equal(Number((JSON.parse(stdout) as { pids: { current: number } }).pids.current), 1);
+      assert.equal((await engine.metrics(id)).processes, 1);
       await engine.remove(id);
       await until("the scope to go", () => show(unit, "LoadState").LoadState === "not-found");
     },
