@@ -1,7 +1,7 @@
 /** checkpoint and restore with a real CRIU: what goes on after it, what was the host's, what is left. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { criuProblem } from "../criu.ts";
 import { type Config, hierarchies, isTsrun, RUNTIME, Sandbox, waitFor } from "../harness.ts";
@@ -11,6 +11,9 @@ beforeAll(() => {
   box = new Sandbox();
 });
 afterAll(() => box.close());
+
+const CONSOLE = resolve(__dirname, "../console.py");
+const TERMINAL = resolve(__dirname, "../terminal.py");
 
 /** Nothing of the test's own files stays open: CRIU restores only into a file that has the size it had. */
 const QUIET = "exec </dev/null >/dev/null 2>&1;";
@@ -202,6 +205,34 @@ jest.setTimeout(300_000);
     box.ok(["delete", "--force", one.id]);
   });
 
+  test("a terminal goes on, and is relayed in the foreground", () => {
+    const id = box.id();
+    const bundle = box.bundle("while read line; do echo got $line; [ $line = end ] && exit 5; done", (config) => {
+      onHostNetwork(config);
+      config.process.terminal = true;
+    });
+    const socket = join(box.work, "console");
+    const said = join(box.work, "terminal-said");
+    const receiver = spawn("sh", ["-c", 'exec python3 "$0" "$1" "first\n" >"$2"', CONSOLE, socket, said]);
+    try {
+      waitFor("the console socket", () => existsSync(socket));
+      box.ok(["run", "--detach", "--console-socket", socket, "--bundle", bundle, id]);
+      waitFor("an answer", () => readFileSync(said, "utf8").includes("got first"));
+      const image = join(box.work, `${id}-image`);
+      worked(box.run(["checkpoint", "--image-path", image, id]));
+      const restoring = ["--root", box.root, "restore", "--bundle", bundle, "--image-path", image, id];
+      const typed = ["type second\\n", "expect got second", "type end\\n", "expect got end"];
+      const result = spawnSync("python3", [TERMINAL, "41", "97", RUNTIME, ...restoring], {
+        input: `${typed.join("\n")}\n`,
+        encoding: "utf8",
+      });
+      expect(result).toMatchObject({ stderr: "", stdout: expect.stringContaining("status 5") });
+    } finally {
+      receiver.kill("SIGKILL");
+    }
+    expect(box.leftovers()).toEqual([]);
+  });
+
   test("hooks run around a restore", () => {
     const mark = join(box.work, "mark");
     const one = counter((config) => {
@@ -251,6 +282,54 @@ jest.setTimeout(300_000);
     one.goesOn(one.count());
     box.ok(["delete", "--force", one.id]);
     expect(box.leftovers()).toEqual([]);
+  });
+
+  (isTsrun ? describe : describe.skip)("killed at any moment (skipped: faults are tsrun's own)", () => {
+    test("checkpoint: at every step, the container goes on, and gc cleans", () => {
+      const one = counter(onHostNetwork);
+      let killed = 0;
+      const survives = (fault: string): boolean => {
+        const { status } = one.dump("--leave-running", "--test-fault", fault);
+        if (status !== null) return false;
+        killed++;
+        one.goesOn(one.count());
+        return true;
+      };
+      for (let i = 0; survives(`checkpoint:host:${i}:kill`); i++);
+      expect(killed).toBe(5);
+      box.ok(["delete", "--force", one.id]);
+      box.ok(["gc"]);
+      expect(box.leftovers()).toEqual([]);
+    });
+
+    test("restore: at every step, nothing is left that gc or delete cannot clean", () => {
+      const one = counter(onHostNetwork);
+      worked(one.dump());
+      box.ok(["delete", one.id]);
+      let killed = 0;
+      const survives = (fault: string): boolean => {
+        const { status } = restore(one, one.id, "--test-fault", fault);
+        if (status !== null) {
+          box.ok(["delete", "--force", one.id]);
+          return false;
+        }
+        if (killed++ % 2 === 0 && fault.startsWith("restore:")) box.ok(["gc"]);
+        else box.ok(["delete", "--force", one.id]);
+        waitFor(`nothing to be left after ${fault}`, () => {
+          const left = box.leftovers();
+          // What delete does not look for.
+          return left.every((each) => each.startsWith("state @criu"));
+        });
+        return true;
+      };
+      for (let i = 0; survives(`restore:host:${i}:kill`); i++);
+      expect(killed).toBeGreaterThan(8);
+      for (const point of ["executed", "recorded", "committed"]) {
+        expect([point, survives(`point:${point}`)]).toEqual([point, true]);
+      }
+      box.ok(["gc"]);
+      expect(box.leftovers()).toEqual([]);
+    });
   });
 });
 
