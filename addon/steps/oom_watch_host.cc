@@ -92,8 +92,11 @@ Status OomWatch::Look(bool& oom) {
   if (oom) {
     pending_since_ns_ = 0;
   } else if (pending_since_ns_ != 0 && now - pending_since_ns_ >= kPatienceNs) {
-    pending_since_ns_ = 0;
-    oom = Counter(text, "under_oom") != 0;
+    const bool under_oom = Counter(text, "under_oom") != 0;
+    const bool kills_none = Counter(text, "oom_kill_disable") != 0;
+    oom = under_oom && kills_none;
+    // Whom it has killed, and we have told of, may take long to die: meanwhile it is told again, but nobody is killed.
+    if (kills_none || !under_oom) pending_since_ns_ = 0;
   }
   return Status::Ok();
 }
