@@ -130,6 +130,8 @@ export const scenarios: readonly Scenario<Containerd>[] = [
       await until("the children", () => sleepers() === 3);
       await engine.ok(["task", "kill", "--all", "--signal", "KILL", id]);
       await until("the end of all", () => sleepers() === 0);
+      // A second kill would find nobody.
+      await until("the task to stop", async () => (await engine.status(id)) === "STOPPED");
       await engine.remove(id);
     },
   },
