@@ -1,6 +1,6 @@
 /** Network devices that move into a container, seen from inside, and that come back when create fails. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { readdirSync, readlinkSync, writeFileSync } from "node:fs";
+import { readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { namespaceFlags } from "../compile/namespaces.ts";
 import { encodePlan, point } from "../plan/encode.ts";
@@ -21,6 +21,22 @@ beforeAll(() => {
 afterAll(() => fixture.close());
 
 const ip = (...args: string[]): string => execFileSync("ip", args, { encoding: "utf8" });
+
+/** A network namespace under a path, as `ip netns` makes one; but that leaves the directory of all of them mounted. */
+function networkNamespace() {
+  const path = fixture.outside("network");
+  writeFileSync(path, "");
+  execFileSync("unshare", [`--net=${path}`, "true"]);
+  return {
+    path,
+    ip: (...args: string[]): string => execFileSync("nsenter", [`--net=${path}`, "ip", ...args], { encoding: "utf8" }),
+    close: (): void => {
+      execFileSync("umount", [path]);
+      rmSync(path);
+    },
+  };
+}
+
 /** A pair of devices: `device` is to move, `peer` stays on the host. */
 const device = `tsrm${process.pid % 100_000}`;
 const peer = `tsrp${process.pid % 100_000}`;
@@ -148,37 +164,35 @@ describe("a device that moves", () => {
 
   test("moves into a network namespace that is joined, and stays there", () => {
     ip("addr", "add", "198.51.100.7/24", "dev", device);
-    const namespace = `tsrun-net-${process.pid}`;
-    ip("netns", "add", namespace);
+    const namespace = networkNamespace();
     try {
       const namespaces = defaultNamespaces.map((each) =>
-        each.type === "network" ? { ...each, path: `/run/netns/${namespace}` } : each,
+        each.type === "network" ? { ...each, path: namespace.path } : each,
       );
       const { output, failure } = run({ [device]: {} }, `ip addr show ${device}`, { namespaces });
       expect(failure).toBeUndefined();
       expect(output).toMatch(/\bUP\b.*198\.51\.100\.7\/24/s);
-      expect(ip("-n", namespace, "-br", "addr", "show", device)).toContain("198.51.100.7/24");
+      expect(namespace.ip("-br", "addr", "show", device)).toContain("198.51.100.7/24");
     } finally {
-      ip("netns", "del", namespace);
+      namespace.close();
     }
   });
 
   test("takes the first free number of a template", () => {
-    const namespace = `tsrun-net-${process.pid}`;
-    ip("netns", "add", namespace);
+    const namespace = networkNamespace();
     try {
       for (const name of ["eth0", "eth2"]) {
-        ip("-n", namespace, "link", "add", name, "type", "veth", "peer", "name", `p-${name}`);
+        namespace.ip("link", "add", name, "type", "veth", "peer", "name", `p-${name}`);
       }
       const namespaces = defaultNamespaces.map((each) =>
-        each.type === "network" ? { ...each, path: `/run/netns/${namespace}` } : each,
+        each.type === "network" ? { ...each, path: namespace.path } : each,
       );
       const { output, failure } = run({ [device]: { name: "eth%d" } }, "ip -o link", { namespaces });
       expect(failure).toBeUndefined();
       expect(output).toMatch(/: eth1@.*\bUP\b/);
       expect(output).not.toContain("eth3");
     } finally {
-      ip("netns", "del", namespace);
+      namespace.close();
     }
   });
 });
@@ -232,21 +246,20 @@ describe("a create that fails", () => {
 
   test("leaves it even where its number in the container was another one", () => {
     addresses();
-    const namespace = `tsrun-net-${process.pid}`;
-    ip("netns", "add", namespace);
+    const namespace = networkNamespace();
     try {
       const { ifindex } = link(device);
-      ip("-n", namespace, "link", "add", "taken", "index", `${ifindex}`, "type", "veth", "peer", "name", "other");
+      namespace.ip("link", "add", "taken", "index", `${ifindex}`, "type", "veth", "peer", "name", "other");
       const before = described(device);
       const namespaces = defaultNamespaces.map((each) =>
-        each.type === "network" ? { ...each, path: `/run/netns/${namespace}` } : each,
+        each.type === "network" ? { ...each, path: namespace.path } : each,
       );
       expect(failing({ [device]: {} }, { namespaces })).toBeDefined();
       // Before Linux 5.13 nobody can ask for a number: it keeps the one that it had in the container.
       const number = kernelAtLeast(5, 13) ? before.ifindex : expect.any(Number);
       expect(described(device)).toEqual({ ...before, ifindex: number });
     } finally {
-      ip("netns", "del", namespace);
+      namespace.close();
     }
   });
 
