@@ -14,6 +14,8 @@ export interface DeleteInput {
   readonly startTime: bigint;
   /** Init is alive, and is to be killed: `delete --force`, or a container that was never started. */
   readonly kill: boolean;
+  /** A CRIU that dumps it, maybe for ever: it waits for who fetches lazy pages. What it traces does not go before it. */
+  readonly dumper?: { readonly pid: number; readonly startTime: bigint } | undefined;
   readonly sharesPidNamespace: boolean;
   readonly cgroups: readonly Place[];
   readonly resctrl?: Resctrl | undefined;
@@ -39,6 +41,10 @@ export function compileDelete(input: DeleteInput): Plan {
     host.push({ kind: "cgroup.signal", hierarchy: place.hierarchy, path: place.path, signal: SIGKILL });
   }
   if (left) host.push(...thawSteps(cgroups.filter(({ created }) => created)));
+  if (input.dumper !== undefined) {
+    const { pid: number, startTime: since } = input.dumper;
+    host.push({ kind: "process.signal", pid: number, startTime: since, signal: SIGKILL, gone: true });
+  }
   if (input.kill) host.push({ kind: "process.waitGone", pid, startTime, timeoutMs: PATIENCE_MS });
   // With everybody gone it ends by itself; but only now its name is free. What it leaves of its cgroups is removed after it.
   if (input.systemd !== undefined) host.push(stopUnit(input.systemd));

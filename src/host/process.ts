@@ -70,6 +70,23 @@ export function childOf(ancestor: number, pid: number): number | undefined {
   return undefined;
 }
 
+/** Who traces a process (ptrace(2)), and in which directory that one works; undefined for nobody. */
+export function tracerOf(
+  pid: number,
+): { readonly pid: number; readonly startTime: bigint; readonly directory: string } | undefined {
+  try {
+    const tracer = Number(/^TracerPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
+    if (tracer === 0) return undefined;
+    const found = readProcess(tracer);
+    if (found === undefined) return undefined;
+    return { pid: tracer, startTime: found.startTime, directory: readlinkSync(`/proc/${tracer}/cwd`) };
+  } catch (error) {
+    // One of them has ended.
+    if (["ENOENT", "ESRCH"].includes(errorCode(error) ?? "")) return undefined;
+    throw error;
+  }
+}
+
 /** The processes of the pid namespace that a process is in, sorted; not those of namespaces below it. */
 export function processesInPidNamespaceOf(pid: number): number[] {
   const wanted = pidNamespaceOf(pid);

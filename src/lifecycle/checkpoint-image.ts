@@ -14,6 +14,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  symlinkSync,
   unlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -62,6 +63,14 @@ export function openDirectory(path: string, option: string, make: boolean): Dire
 
 const inside = ({ fd }: Directory, name = ""): string => pathIn(fd, name);
 
+/** The socket of `criu lazy-pages`, in its work directory, which is the image's if nobody says otherwise. */
+const LAZY_PAGES = "lazy-pages.socket";
+
+/** CRIU looks for that socket in its work directory, which is ours: it is led to the caller's. */
+export function linkLazyPages(work: string, caller: Directory): void {
+  symlinkSync(join(caller.path, LAZY_PAGES), join(work, LAZY_PAGES));
+}
+
 /** That CRIU finds nothing but files in an image, and that what it builds on lies beside it. Throws `usage`. */
 export function checkImage(image: Directory): void {
   checkFiles(inside(image), image.path, 0);
@@ -72,7 +81,7 @@ function checkFiles(directory: string, shown: string, depth: number): void {
     throw new TsrunError("usage", `image ${shown}: more than ${MAX_PARENTS} images build on one`);
   for (const name of readdirSync(directory)) {
     const found = lstatSync(join(directory, name));
-    if (found.isFile()) continue;
+    if (found.isFile() || (name === LAZY_PAGES && found.isSocket())) continue;
     const path = join(shown, name);
     if (name !== PARENT || !found.isSymbolicLink()) {
       throw new TsrunError("usage", `image ${path}: it is not a regular file`, {

@@ -56,10 +56,11 @@ describe("its log", () => {
     "(00.1) Error (criu/first.c:1): first",
     "(00.2) Error (criu/files-reg.c:1824): Can't lookup mount=23 for fd=0 path=/dev/null",
     "(00.3) Warn  (criu/x.c:1): Error in words only",
-    "(00.4) Error (criu/cr-dump.c:2111): Dumping FAILED.",
+    "(00.4) Error (criu/cgroup.c:1): cg: cgroupd: recv req error: No such file or directory",
+    "(00.5) Error (criu/cr-dump.c:2111): Dumping FAILED.",
   ].join("\n");
 
-  test("says why: the last error but the summary", () => {
+  test("says why: the last error but what follows from every one", () => {
     expect(errorsIn(log)).toBe("Can't lookup mount=23 for fd=0 path=/dev/null");
     expect(errorsIn("(00.4) Error (criu/cr-dump.c:2111): Dumping FAILED.")).toBe("Dumping FAILED.");
     expect(errorsIn("nothing")).toBeUndefined();

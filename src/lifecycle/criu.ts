@@ -110,13 +110,16 @@ export function lastErrors(log: string): string | undefined {
   }
 }
 
+/** Said after every failure. */
+const FOLLOWING = /^(?:(?:Dumping|Pre-dumping|Restoring) FAILED\.?$|cg: cgroupd: recv req error)/i;
+
 /** CRIU's `(00.123) Error (file.c:12): words`. The last but one is more telling than "Dumping FAILED." */
 export function errorsIn(text: string): string | undefined {
   const errors = text
     .split("\n")
     .flatMap((line) => /Error \([^)]*\): (.*)/.exec(line)?.[1] ?? [])
     .map((words) => words.trim().slice(0, MAX_LINE));
-  const telling = errors.filter((words) => !/^(Dumping|Pre-dumping|Restoring) FAILED\.?$/i.test(words));
+  const telling = errors.filter((words) => !FOLLOWING.test(words));
   return telling.at(-1) ?? errors.at(-1);
 }
 

@@ -8,14 +8,21 @@
 import { rmSync } from "node:fs";
 import { compileDelete, compilePoststop } from "../compile/delete.ts";
 import type { ContainerId } from "../core/brands.ts";
-import { isAlive, ownIdentity } from "../host/process.ts";
+import { isAlive, ownIdentity, tracerOf } from "../host/process.ts";
 import { removeReferenced } from "../image/references.ts";
 import { lockDirectory, openSession } from "../native/native.ts";
 import { encodePlan } from "../plan/encode.ts";
 import { type Found, find, noSuchContainer } from "../state/liveness.ts";
 import { checkAllowed, isAllowed } from "../state/machine.ts";
 import type { ContainerRecord, JournalEntry } from "../state/record.ts";
-import { appendJournal, directoryOf, readJournal, readRecord, removeDirectory } from "../state/store.ts";
+import {
+  appendJournal,
+  directoryOf,
+  isWorkDirectory,
+  readJournal,
+  readRecord,
+  removeDirectory,
+} from "../state/store.ts";
 import { configHooks } from "./config-copy.ts";
 import { type Context, reached } from "./context.ts";
 import { failureText } from "./failure-text.ts";
@@ -56,6 +63,7 @@ export function destroy(context: Context, record: ContainerRecord, options: { re
         pid: record.init.pid,
         startTime: record.init.startTime,
         kill: options.kill,
+        dumper: options.kill ? dumperOf(context, record.init.pid) : undefined,
         sharesPidNamespace: record.sharesPidNamespace,
         cgroups: record.cgroups,
         resctrl: record.resctrl,
@@ -75,6 +83,12 @@ export function destroy(context: Context, record: ContainerRecord, options: { re
   if (record.bundleReference !== undefined) removeReferenced(record.bundleReference);
   reached(context, "bundle-removed");
   removeFromStore(context, id);
+}
+
+/** The CRIU of a checkpoint; a debugger is none. */
+function dumperOf({ root }: Context, pid: number): { readonly pid: number; readonly startTime: bigint } | undefined {
+  const tracer = tracerOf(pid);
+  return tracer !== undefined && isWorkDirectory(root, tracer.directory) ? tracer : undefined;
 }
 
 /** A poststop hook that fails is a warning (runtime.md, Lifecycle, step 13). */

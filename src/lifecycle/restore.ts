@@ -3,10 +3,11 @@
  * they are restored, and still stopped, they are checked against config.json and recorded. Killed before that, the journal
  * says what to undo, and CRIU ends what it made when its client is gone.
  */
-import { rmSync } from "node:fs";
+import { fstatSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Config } from "../../spec-schemas/config.ts";
 import { loadBundle } from "../bundle/load.ts";
+import type { InheritedFd } from "../compile/criu-request.ts";
 import type { CreateOptions } from "../compile/input.ts";
 import { type CompiledRestore, compileRestore, RESTORE_LOG, type RestoreOptions } from "../compile/restore.ts";
 import { compileNotify } from "../compile/start.ts";
@@ -37,6 +38,7 @@ import {
   checkImage,
   type Directory,
   keepWorkFiles,
+  linkLazyPages,
   openDirectory,
   readImageConfig,
   readStreams,
@@ -76,11 +78,13 @@ export function restore(context: Context, request: RestoreRequest): number {
     const image = open(request.imagePath, "--image-path", false);
     checkImage(image);
     const streams = readStreams(image);
+    checkStreams(request.id, streams);
     const dumpedConfig = readImageConfig(image);
     const kept = open(request.workPath, "--work-path", true);
     const work = makeWorkDirectory(context.root, request.id, ownIdentity());
     let record: ContainerRecord;
     try {
+      if (request.options.lazyPages) linkLazyPages(work, kept);
       const facts = readHostFacts({
         resctrl: bundle.config.linux?.intelRdt !== undefined,
         systemd: context.cgroupManager === "systemd",
@@ -119,6 +123,18 @@ export function restore(context: Context, request: RestoreRequest): number {
   } finally {
     session.close();
     for (const directory of opened) directory.close();
+  }
+}
+
+/** Throws `usage` for a stream of ours that CRIU cannot open again for the container. */
+function checkStreams(id: ContainerId, streams: readonly InheritedFd[]): void {
+  for (const { key, fd } of streams) {
+    if (!fstatSync(fd).isSocket()) continue;
+    const name = ["standard input", "standard output", "standard error"][fd];
+    const was = key.startsWith("pipe:") ? "a pipe" : "a file";
+    throw new TsrunError("usage", `restore ${id}: ${name} was ${was}, and the caller's is a socket`, {
+      advice: "CRIU can put a pipe, a file or a terminal in its place",
+    });
   }
 }
 

@@ -21,6 +21,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -147,6 +148,10 @@ export function makeWorkDirectory(root: StateRoot, id: ContainerId, by: ProcessI
   }
   return path;
 }
+
+/** Whether a path, links followed, is such a directory. */
+export const isWorkDirectory = (root: StateRoot, path: string): boolean =>
+  path.startsWith(join(realpathSync(root.path), "@criu-"));
 
 /** Frees the id by rename, then removes what was under it. A missing one is none to remove. */
 export function removeDirectory(root: StateRoot, id: ContainerId, by: ProcessIdentity, renamed: () => void): void {
