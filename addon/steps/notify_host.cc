@@ -83,8 +83,14 @@ Status Run(HostContext& ctx, const abi::NotifyListen& step) {
     ctx.notify.reset();
     unlinkat(directory->get(), name.c_str(), 0);
   });
-  // Whoever the container's program is; nobody else comes through the state directory.
-  if (fchmodat(directory->get(), name.c_str(), 0777, 0) != 0) return Status::Fail(Op::kFchmod, errno, name.c_str());
+  // For whoever the container's program is; nobody else comes through the state directory. The container sees the
+  // directory too, so what is changed is the socket that was looked at, not whatever its name leads to.
+  const UniqueFd made(openat(directory->get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat st;
+  if (!made.valid() || fstat(made.get(), &st) != 0) return Status::Fail(Op::kOpenat2, errno, name.c_str());
+  if (!S_ISSOCK(st.st_mode)) return Status::Fail(Op::kVerify, ENOTSOCK, name.c_str());
+  if (chmod(("/proc/self/fd/" + std::to_string(made.get())).c_str(), 0777) != 0)
+    return Status::Fail(Op::kFchmod, errno, name.c_str());
   ctx.notify = std::move(socket_);
   return Status::Ok();
 }

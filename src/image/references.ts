@@ -22,7 +22,7 @@ import {
   renameSync,
   rmdirSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import type { AbsPath } from "../core/brands.ts";
@@ -61,7 +61,7 @@ export function writeReference(path: AbsPath, reference: Reference): void {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const temporary = `${path}.new`;
     withFile(temporary, "w", (fd) => {
-      writeSync(fd, `${text}\n`);
+      writeFileSync(fd, `${text}\n`);
       fsyncSync(fd);
     });
     renameSync(temporary, path);
