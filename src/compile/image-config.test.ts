@@ -22,6 +22,18 @@ test("the same has nothing that changed, however it is written", () => {
   ).toEqual([]);
 });
 
+test("so is what podman makes of it on a restore", () => {
+  const config = (options: string[], destinations: string[]): Config => ({
+    ociVersion: "1.3.0",
+    mounts: destinations.map((destination) => ({ destination, type: "bind", source: "/x", options })),
+  });
+  const before = config(["bind", "rprivate", "nodev"], ["/etc/hosts", "/dev/shm"]);
+  expect(changedSinceDump(before, config(["bind", "private", "nodev"], ["/dev/shm", "/etc/hosts"]))).toEqual([]);
+  expect(changedSinceDump(before, config(["bind", "rshared", "nodev"], ["/dev/shm", "/etc/hosts"]))).toEqual([
+    "/mounts",
+  ]);
+});
+
 test("what config.json decides may be other", () => {
   expect(
     changed((config) => {

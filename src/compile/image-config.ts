@@ -4,6 +4,12 @@
  */
 import type { Config } from "../../spec-schemas/config.ts";
 
+/** Podman restores with another order, and says `private` where it said `rprivate`. */
+function comparableMount({ source: _, options, ...mount }: NonNullable<Config["mounts"]>[number]) {
+  const word = (option: string): string => option.replace(/^r(?=(?:private|slave|shared|unbindable)$)/, "");
+  return { ...mount, options: options?.map(word).sort() };
+}
+
 /** By JSON pointer; what is not there, is empty or says its default is one and the same. */
 function decidedByImage({ hostname, domainname, root, mounts, process, linux }: Config): Record<string, unknown> {
   const { user, consoleSize: _, ...others } = process ?? {};
@@ -11,7 +17,7 @@ function decidedByImage({ hostname, domainname, root, mounts, process, linux }: 
     "/hostname": hostname,
     "/domainname": domainname,
     "/root/readonly": root?.readonly,
-    "/mounts": mounts?.map(({ source: _source, ...mount }) => mount),
+    "/mounts": mounts?.map(comparableMount).sort((a, b) => (a.destination < b.destination ? -1 : 1)),
     ...Object.fromEntries(Object.entries(user ?? {}).map(([name, value]) => [`/process/user/${name}`, value])),
     ...Object.fromEntries(Object.entries(others).map(([name, value]) => [`/process/${name}`, value])),
     // CRIU makes a time namespace of its own.

@@ -12,7 +12,7 @@ export const command = defineCommand({
     ...checkpointOptions,
     "parent-path": { type: "text", describe: "earlier image, of --pre-dump: ../NAME, relative to --image-path" },
     "leave-running": { type: "flag", describe: "let the container go on" },
-    "link-remap": { type: "flag", describe: "keep open files by a name of CRIU's whose own was removed" },
+    "link-remap": { type: "flag", describe: "keep open files whose name was removed, by one of CRIU's" },
     "tcp-skip-in-flight": { type: "flag", describe: "leave out TCP connections that are being made or ended" },
     "pre-dump": { type: "flag", describe: "save the memory only, and let the container go on" },
     "page-server": { type: "text", describe: "ADDRESS:PORT to send the memory to" },
