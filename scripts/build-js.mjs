@@ -70,9 +70,12 @@ const leaveOut = (kept) => ({
 mkdirSync(join(root, "dist"), { recursive: true });
 // Those of an earlier build that had others.
 for (const name of readdirSync(join(root, "dist"))) if (/\.(cjs|cache)$/.test(name)) rmSync(join(root, "dist", name));
+// A program is the function that main.cjs calls: so the text that V8 gets is the file's, and need not be put together each time.
+const parameters = "exports,require,module,__filename,__dirname";
+const asFunction = { banner: { js: `(function(${parameters}){${common.banner.js}` }, footer: { js: "})" } };
 for (const { file, commands: kept } of programs) {
   const outfile = join("dist", file);
-  await build({ ...common, entryPoints: ["src/cli/main.ts"], outfile, plugins: [leaveOut(kept)] });
+  await build({ ...common, ...asFunction, entryPoints: ["src/cli/main.ts"], outfile, plugins: [leaveOut(kept)] });
 }
 for (const name of apart) await build({ ...common, entryPoints: [name], outfile: `dist/${name}.cjs` });
 const { code } = transformSync(readFileSync(join(root, "scripts/main.cjs"), "utf8"), {

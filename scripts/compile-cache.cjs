@@ -28,8 +28,7 @@ else writeAll();
 function warm(filename, cache, commands) {
   pretendSessions();
   const source = readFileSync(filename, "latin1");
-  // The same text as in main.cjs: V8 compares it.
-  const script = new Script(`(function(exports,require,module,__filename,__dirname){${source}\n})`, { filename });
+  const script = new Script(source, { filename });
   const next = () => {
     const command = commands.shift();
     if (command === undefined) {

@@ -20,8 +20,5 @@ try {
   if (error.code !== "ENOENT") throw error; // without a cache it is only slower
 }
 // V8 refuses a cache of another V8, other flags or another source, and compiles.
-const script = new Script(`(function(exports,require,module,__filename,__dirname){${source}\n})`, {
-  filename,
-  cachedData,
-});
+const script = new Script(source, { filename, cachedData });
 script.runInThisContext()(exports, require, module, filename, __dirname);

@@ -67,8 +67,7 @@ afterAll(() => box.close());
   test("every program has a code cache that its Node takes", () => {
     const node = readFileSync(resolve(project, "dist/node-path"), "utf8").trim();
     const script = `const { readFileSync } = require("node:fs"); const { Script } = require("node:vm");
-      const text = readFileSync(process.argv[1], "latin1");
-      const source = "(function(exports,require,module,__filename,__dirname){" + text + "\\n})";
+      const source = readFileSync(process.argv[1], "latin1");
       const cachedData = readFileSync(process.argv[1].replace(/cjs$/, "cache"));
       process.exitCode = new Script(source, { filename: process.argv[1], cachedData }).cachedDataRejected ? 1 : 0;`;
     for (const name of ["control", "container", "tsrun"]) {

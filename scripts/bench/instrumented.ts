@@ -1,6 +1,6 @@
 /** A copy of tsrun's installation that notes when it gets where: its start, reading itself, every module's evaluation, its end. */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Measurable } from "./programs.ts";
 import { ownNode } from "./programs.ts";
@@ -53,8 +53,12 @@ export function instrument({ path }: Measurable, folder: string): Instrumented {
     main,
     "script.runInThisContext()",
     (found) =>
-      `benchMarks.scriptNs=${NOW};process.on("exit",()=>{benchMarks.exitNs=${NOW};` +
-      `require("node:fs").writeFileSync(${JSON.stringify(output)},JSON.stringify(benchMarks))});${found}`,
+      `benchMarks.scriptNs=${NOW};const ended=()=>{benchMarks.exitNs=${NOW};` +
+      `require("node:fs").writeFileSync(${JSON.stringify(output)},JSON.stringify(benchMarks))};` +
+      // With the addon the command ends by its exit, without Node's events.
+      `process.on("exit",ended);const {dlopen}=process;process.dlopen=(module,path)=>{dlopen(module,path);` +
+      `const native=module.exports;` +
+      `module.exports=Object.create(native,{exit:{value:(status)=>{ended();native.exit(status)}}})};${found}`,
   );
   writeFileSync(join(dist, "main.cjs"), main);
 
@@ -78,7 +82,11 @@ __esm=watched(__esm);}`;
   execFileSync(ownNode(), [join(dist, "compile-cache.cjs")], { stdio: "inherit" });
   return {
     program: join(folder, "bin/tsrun"),
-    marks: () => JSON.parse(readFileSync(output, "utf8")),
+    marks() {
+      const text = readFileSync(output, "utf8");
+      rmSync(output); // a command that writes none must not have those of the one before it
+      return JSON.parse(text);
+    },
   };
 }
 

@@ -17,9 +17,9 @@ const NO_SLOT = 0xffff_ffff_ffff_ffffn;
 /** The NUL that ends a text and what fills the last 8 bytes, by the text's length modulo 8. */
 const paddings: readonly string[] = Array.from({ length: 8 }, (_, rest) => "\0".repeat(8 - rest));
 
-/** Grows by doubling; one buffer a plan, so that encoding costs no garbage per step. */
+/** Grows by doubling, which an engine's plan is not large enough for; one buffer a plan, so that encoding costs no garbage per step. */
 class Writer {
-  bytes = Buffer.alloc(16 * 1024);
+  bytes = Buffer.alloc(64 * 1024);
   view = new DataView(this.bytes.buffer, this.bytes.byteOffset);
   length = 0;
 

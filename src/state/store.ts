@@ -23,7 +23,9 @@ import {
   readFileSync,
   realpathSync,
   renameSync,
+  rmdirSync,
   rmSync,
+  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -163,7 +165,13 @@ export function removeDirectory(root: StateRoot, id: ContainerId, by: ProcessIde
     throw new TsrunError("state-store", `cannot remove ${directoryOf(root, id)}: ${reasonOf(error)}`);
   }
   renamed();
-  rmSync(gone, { recursive: true, force: true });
+  try {
+    // Files alone, in nearly every one; rmSync takes three times as long.
+    for (const name of readdirSync(gone)) unlinkSync(join(gone, name));
+    rmdirSync(gone);
+  } catch {
+    rmSync(gone, { recursive: true, force: true });
+  }
 }
 
 export function writeRecord(root: StateRoot, record: ContainerRecord): void {

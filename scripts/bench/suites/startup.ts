@@ -9,7 +9,7 @@ import { findProgram } from "../../../conformance-tests/runtimes.ts";
 import type { Bench, SectionBuilder, Suite } from "../bench.ts";
 import { makeBundle, SLEEP } from "../bundles.ts";
 import { Container, type Operation, waitGone } from "../container.ts";
-import { groupOf, type Instrumented, instrument, type Marks } from "../instrumented.ts";
+import { groupOf, instrument, type Marks } from "../instrumented.ts";
 import { Missing } from "../programs.ts";
 import type { Sample } from "../stopwatch.ts";
 
@@ -64,8 +64,9 @@ export const suite: Suite = {
         const trace = traced.includes(operation) ? join(bench.options.work, "trace.json") : undefined;
         const sample = bench.time(withTrace(own.command(operation), operation, trace));
         const steps = trace === undefined ? [] : readTrace(trace);
-        addStages(sections.stages, operation, sample, copy.marks(), steps);
-        addModules(sections, operation, copy);
+        const marks = copy.marks();
+        addStages(sections.stages, operation, sample, marks, steps);
+        addModules(sections, operation, marks);
         if (operation === "create") for (const [kind, ms] of byKind(steps)) sections.steps.add(kind, "create", ms);
         if (operation === "create") pid = own.state().pid;
         if (operation === "kill") waitGone(pid);
@@ -131,10 +132,10 @@ function addStages(
 function addModules(
   { groups, modules }: { readonly groups: SectionBuilder; readonly modules: SectionBuilder },
   operation: Operation,
-  copy: Instrumented,
+  marks: Marks,
 ): void {
   const sums = new Map<string, number>();
-  for (const [module, ns] of Object.entries(copy.marks().modules)) {
+  for (const [module, ns] of Object.entries(marks.modules)) {
     modules.add(module, operation, ns / 1e6);
     const group = groupOf(module);
     sums.set(group, (sums.get(group) ?? 0) + ns / 1e6);
