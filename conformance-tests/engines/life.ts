@@ -152,7 +152,8 @@ export const life: readonly Scenario<Engine>[] = [
       const program = "trap 'exit 8' TERM; sh -c 'sleep 0.01 &'; while :; do sleep 0.05; done";
       const name = await engine.detached(["--init"], "sh", "-c", program);
       assert.match(await engine.ok(["exec", name, "cat", "/proc/1/cmdline"]), /-init\0/);
-      const orphans = "sh -c 'sleep 0.01 &'; sleep 0.1; ! grep -l '(sleep) Z' /proc/[0-9]*/stat";
+      const isZombie = "grep -q '(sleep) Z' /proc/[0-9]*/stat 2>/dev/null";
+      const orphans = `sh -c 'sleep 0.01 &'; for i in $(seq 300); do sleep 0.1; ${isZombie} || exit 0; done; exit 1`;
       await engine.ok(["exec", name, "sh", "-c", orphans]);
       await engine.ok(["stop", name]);
       assert.equal(await engine.inspect(name, "{{.State.ExitCode}}"), "8");
