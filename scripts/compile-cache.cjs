@@ -20,18 +20,21 @@ const { Script } = require("node:vm");
 /** As bin/tsrun starts Node (addon/launcher/main.cc): V8 takes no cache that was made with other options of its own. */
 const options = ["--no-warnings", "--min-semi-space-size=4"];
 
-const [mode, program, cache, json] = process.argv.slice(2);
-if (mode === "--warm") warm(join(__dirname, program), join(__dirname, cache), JSON.parse(json));
+const cacheOf = (filename) => filename.replace(/cjs$/, "cache");
+
+const [mode, program, json] = process.argv.slice(2);
+if (mode === "--warm") warm(join(__dirname, program), JSON.parse(json));
 else writeAll();
 
 /** Runs the commands one after another in this process, each in a program of its own but compiled once; then writes the cache. */
-function warm(filename, cache, commands) {
+function warm(filename, commands) {
   pretendSessions();
   const source = readFileSync(filename, "latin1");
   const script = new Script(source, { filename });
   const next = () => {
     const command = commands.shift();
     if (command === undefined) {
+      const cache = cacheOf(filename);
       writeFileSync(`${cache}.new`, script.createCachedData());
       renameSync(`${cache}.new`, cache);
       return;
@@ -108,7 +111,7 @@ function writeAll() {
       rmSync(root, { recursive: true, force: true });
       mkdirSync(root, { mode: 0o700 });
       for (const id of ["created", "running", "stopped"]) writeContainer(root, bundle, id);
-      write(`${name}.cjs`, `${name}.cache`, commands);
+      write(`${name}.cjs`, commands);
     }
   } finally {
     rmSync(work, { recursive: true });
@@ -164,11 +167,11 @@ function likeAnEngine(config) {
   return config;
 }
 
-function write(program, cache, commands) {
-  rmSync(join(__dirname, cache), { force: true });
+function write(program, commands) {
+  rmSync(cacheOf(join(__dirname, program)), { force: true });
   const { status, stderr } = spawnSync(
     process.execPath,
-    [...options, __filename, "--warm", program, cache, JSON.stringify(commands)],
+    [...options, __filename, "--warm", program, JSON.stringify(commands)],
     { stdio: ["ignore", "ignore", "pipe"], encoding: "utf8" },
   );
   if (status !== 0) throw new Error(`cannot make the code cache of ${program}:\n${stderr}`);

@@ -191,7 +191,7 @@ test("only src/native loads the addon", () => {
     /\bdlopen\b|\.node["'`]/.test(textOf(file).replaceAll(/^\s*(?:\*|\/\/).*$/gm, "")),
   );
   expect(loaders.filter((file) => !["native", "core"].includes(folderOf(file)))).toEqual([]);
-  expect(sources.filter((file) => /\bdlopen\b/.test(textOf(file)))).toEqual(["src/native/native.ts"]);
+  expect(sources.filter((file) => /\bdlopen\b/.test(textOf(file)))).toEqual(["src/native/addon.ts"]);
 });
 
 test("only src/host reads /proc and /sys", () => {

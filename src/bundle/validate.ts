@@ -1,6 +1,7 @@
 import { configSchema } from "../../spec-schemas/config.ts";
+import { didYouMean } from "../core/did-you-mean.ts";
 import { JsonSyntaxError, type PathSegment, parseJson, pointerOf, positionAt } from "./json.ts";
-import { didYouMean, type LocatedProblem, locate, type Problem, problemOfIssue, show } from "./problems.ts";
+import { type LocatedProblem, locate, type Problem, problemOfIssue, show } from "./problems.ts";
 import { checkRules } from "./rules.ts";
 
 /** What a zod schema of ours looks like from inside, as far as the walk for unknown names needs it. */

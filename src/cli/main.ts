@@ -1,15 +1,15 @@
 /** The edge: arguments in, exit status out; errors are logged here, once. */
 import { resolve } from "node:path";
-import { didYouMean } from "../bundle/problems.ts";
 import { type CgroupManager, cgroupManagers } from "../compile/input.ts";
 import type { AbsPath } from "../core/brands.ts";
+import { didYouMean } from "../core/did-you-mean.ts";
 import { TsrunError } from "../core/errors.ts";
 import { printableLines } from "../core/printable.ts";
 import { argumentsAreUtf8 } from "../host/arguments.ts";
 import { inUserNamespace } from "../host/user-namespace.ts";
 import type { Context } from "../lifecycle/context.ts";
 import { type Log, type LogOptions, openLog, tell, writeAll } from "../log/log.ts";
-import { exit } from "../native/native.ts";
+import { exit } from "../native/addon.ts";
 import type { StateRoot } from "../state/store.ts";
 import { type Command, globalOptions } from "./command.ts";
 import { commands } from "./commands.ts";

@@ -4,7 +4,7 @@
  * --no-pivot arrive as they were written. yargs itself is only loaded to print help.
  */
 import parser from "yargs-parser";
-import { didYouMean } from "../bundle/problems.ts";
+import { didYouMean } from "../core/did-you-mean.ts";
 import { TsrunError } from "../core/errors.ts";
 
 export interface OptionSpec {

@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import { errnoText } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
 import { operations } from "../plan/vocabulary.ts";
-import { addon, type NativeStatus } from "./native.ts";
+import { addon, type NativeStatus } from "./addon.ts";
 
 export interface ExtractionOptions {
   /** Whether to set owners; otherwise everything is the caller's. */

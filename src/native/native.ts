@@ -2,9 +2,9 @@ import { closeSync } from "node:fs";
 import { constants } from "node:os";
 import { errnoText } from "../core/errno.ts";
 import { TsrunError } from "../core/errors.ts";
-import { addonPath, initPath } from "../core/install.ts";
-import { vocabularyHash } from "../plan/hash.gen.ts";
+import { initPath } from "../core/install.ts";
 import { operations, type StepKind, vocabulary } from "../plan/vocabulary.ts";
+import { addon, type NativeStatus } from "./addon.ts";
 
 /** What became of one step. Times are CLOCK_MONOTONIC nanoseconds, 0 for what did not happen. */
 export interface StepReport {
@@ -76,112 +76,6 @@ export interface Session {
   /** The container's steps as they stand now: those behind the gate run after `execute` has returned. */
   containerReports(): readonly StepReport[];
   close(): void;
-}
-
-interface NativeFailure {
-  readonly side: number;
-  readonly index: number;
-  readonly kind: number;
-  readonly op: number;
-  readonly errno: number;
-  readonly detail: number;
-  readonly durationMs: number;
-  readonly path: string;
-  readonly text: string;
-}
-/** The operation that failed, with what it was about. */
-export interface NativeStatus {
-  readonly op: number;
-  readonly errno: number;
-  readonly path: string;
-  readonly text: string;
-}
-interface NativeSession {
-  execute(
-    plan: Uint8Array,
-    mode: number,
-    side: number,
-    index: number,
-  ): { failure?: NativeFailure; pid?: number; host: Buffer; container: Buffer };
-  commit(): NativeStatus | undefined;
-  rollback(): void;
-  watchSignals(): NativeStatus | undefined;
-  adoptOrphans(): NativeStatus | undefined;
-  attach(notifyAddress: string): NativeStatus | { killed: boolean; value: number; notify?: NativeStatus };
-  containerReports(): Buffer;
-  close(): void;
-}
-interface NativeOomWatch {
-  open(pid: number, startTime: bigint, hierarchy: string, path: string): NativeStatus | undefined;
-  next(timeoutMs: number): number | NativeStatus;
-  close(): void;
-}
-interface NativeExtraction {
-  open(parent: string, name: string): NativeStatus | undefined;
-  apply(records: Uint8Array, data: Uint8Array): Promise<NativeStatus | undefined>;
-  finish(sync: boolean): Promise<NativeStatus | undefined>;
-  untold(): Buffer;
-  inherit(directories: readonly string[], untold: readonly Uint8Array[]): number | NativeStatus;
-  deliver(directory: string, name: string): NativeStatus | undefined;
-  discard(): NativeStatus | undefined;
-  lostAttributes(): number;
-}
-interface Addon {
-  readonly Extraction: new (
-    owners: boolean,
-    uid: number,
-    gid: number,
-    opaqueAttributes: readonly string[],
-    layers: boolean,
-  ) => NativeExtraction;
-  removeTree(directory: string, name: string): NativeStatus | undefined;
-  readonly OomWatch: new () => NativeOomWatch;
-  readonly Session: new (initPath: string) => NativeSession;
-  lock(path: string, mode: number): number;
-  deviceProgramTags(hierarchy: string, path: string): NativeStatus | string[];
-  readSysctls(namespaces: readonly number[], files: readonly string[]): NativeStatus | (string | number)[];
-  attribute(path: string, name: string): string | number;
-  exit(status: number): never;
-  terminalSize(): [rows: number, columns: number] | undefined;
-  knowsArchitecture(arch: number): boolean;
-  readonly libseccompVersion: string;
-  readonly vocabularyHash: number;
-}
-
-let loaded: Addon | undefined;
-
-/** Loads the addon, once. Throws `internal` when it is missing or of another build. */
-export function addon(): Addon {
-  if (loaded !== undefined) return loaded;
-  const path = addonPath();
-  const module = { exports: {} as Addon };
-  try {
-    process.dlopen(module, path);
-  } catch (error) {
-    throw new TsrunError(
-      "internal",
-      `cannot load the addon ${path}: ${error instanceof Error ? error.message : String(error)}`,
-      {
-        advice: "build it: npm run build",
-      },
-    );
-  }
-  if (module.exports.vocabularyHash !== vocabularyHash) {
-    throw new TsrunError("internal", `the addon ${path} is of another build of tsrun`, {
-      advice: "build again: npm run build",
-    });
-  }
-  loaded = module.exports;
-  return loaded;
-}
-
-/**
- * Ends tsrun with this exit status; for the edge of the command line, when all is closed and written. Where the addon is at hand
- * Node's own way out is left out, which joins threads and frees what the kernel is about to free.
- */
-export function exit(status: number): never {
-  if (loaded !== undefined) loaded.exit(status);
-  process.exit(status);
 }
 
 const states = ["not-run", "running", "done", "passed-over", "failed"] as const;

@@ -23,9 +23,7 @@ import {
   readFileSync,
   realpathSync,
   renameSync,
-  rmdirSync,
   rmSync,
-  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -165,13 +163,7 @@ export function removeDirectory(root: StateRoot, id: ContainerId, by: ProcessIde
     throw new TsrunError("state-store", `cannot remove ${directoryOf(root, id)}: ${reasonOf(error)}`);
   }
   renamed();
-  try {
-    // Files alone, in nearly every one; rmSync takes three times as long.
-    for (const name of readdirSync(gone)) unlinkSync(join(gone, name));
-    rmdirSync(gone);
-  } catch {
-    rmSync(gone, { recursive: true, force: true });
-  }
+  rmSync(gone, { recursive: true, force: true });
 }
 
 export function writeRecord(root: StateRoot, record: ContainerRecord): void {
